@@ -1,0 +1,59 @@
+# The only commands: CI calls them too. `make up` and `make test` set everything up by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := $(shell find dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
+
+.PHONY: up test check setup bench clean browser types format screenshots
+
+up: setup  ## everything in one process; the dashboard's address is printed
+	$(BIN)/derivasys up $(ARGS)
+
+test: setup browser check  ## all tests
+	$(BIN)/python -m pytest tests --ignore=tests/unit
+	cd dashboard && npm test && npm run size
+
+check: setup  ## lint, types, import rules, unit tests: under two minutes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd dashboard && npm run lint && npm run types:check
+	$(BIN)/python -m pytest tests/unit
+
+setup: .venv/.done dashboard/dist/index.html  ## .venv with the command derivasys, and the dashboard
+
+.venv/.done: requirements/dev.txt pyproject.toml scripts/venv.sh
+	PYTHON=$(PYTHON) sh scripts/venv.sh
+	$(BIN)/python -m derivasys.warm_up
+	touch $@
+
+dashboard/node_modules/.done: dashboard/package-lock.json
+	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' 2>/dev/null || { echo "Node 20 or newer is needed for the dashboard"; exit 1; }
+	cd dashboard && npm ci --no-audit --no-fund
+	touch $@
+
+dashboard/dist/index.html: dashboard/node_modules/.done $(SOURCES)
+	cd dashboard && npm run build
+	touch $@
+
+browser:  ## Chromium for the browser tests, where it can be installed
+	@sh scripts/browser.sh
+
+bench: setup  ## make bench NAME=pipeline
+	$(BIN)/derivasys bench $(NAME)
+
+types: setup  ## generated files: JSON Schemas and the dashboard's types
+	$(BIN)/python -m derivasys.wire.schema
+	cd dashboard && npm run types
+
+lock:  ## requirements/*.txt from pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## everything that make built
+	rm -rf .venv dashboard/node_modules dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,150 @@
+// A development feed: the contract's WebSocket with a synthetic market, /config.json and, when built, the page.
+//   node dev/feed.mjs [--port 8791] [--static dist] [--seed 1]
+// Faults on request, to see the page's states:
+//   /dev/fault?kind=gap | epoch | drop | silent | venue | refuse | clear
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { extname, join, normalize } from 'node:path'
+import { parseArgs } from 'node:util'
+import { WebSocketServer } from 'ws'
+import { Market, status } from './market.mjs'
+
+const { values } = parseArgs({
+  options: { port: { type: 'string', default: '8791' }, static: { type: 'string', default: 'dist' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '200' } },
+})
+const BUILD = 'dev-feed'
+const CHANNELS = ['surface', 'levels', 'tenors', 'fit']
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json', '.woff2': 'font/woff2' }
+
+const startedAt = Date.now()
+let epoch = 1
+let fault = ''
+const markets = new Map()
+const fill = () => {
+  for (const ccy of ['BTC', 'ETH']) markets.set(ccy, new Market(ccy, { seed: Number(values.seed), now: Date.now(), epoch: `dev-${epoch}` }))
+}
+fill()
+
+const server = createServer((request, response) => {
+  const url = new URL(request.url ?? '/', 'http://localhost')
+  void answer(url, response)
+})
+
+async function answer(url, response) {
+  if (url.pathname === '/config.json') {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ ws_path: '/ws', build: BUILD }))
+    return
+  }
+  if (url.pathname === '/dev/fault') {
+    fault = url.searchParams.get('kind') ?? ''
+    if (fault === 'drop' || fault === 'refuse') for (const client of sockets.clients) client.close(1012, 'server restarts')
+    if (fault === 'epoch') {
+      epoch += 1
+      fill()
+    }
+    response.writeHead(204).end()
+    return
+  }
+  const path = normalize(url.pathname === '/' ? '/index.html' : url.pathname)
+  try {
+    const body = await readFile(join(values.static, path))
+    response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' }).end(body)
+  } catch {
+    response.writeHead(404).end('not found')
+  }
+}
+
+const sockets = new WebSocketServer({ noServer: true })
+server.on('upgrade', (request, socket, head) => {
+  const url = new URL(request.url ?? '/', 'http://localhost')
+  if (url.pathname !== '/ws' || fault === 'refuse') {
+    socket.destroy()
+    return
+  }
+  sockets.handleUpgrade(request, socket, head, (client) => {
+    const ccy = url.searchParams.get('ccy') ?? 'BTC'
+    client.ccy = markets.has(ccy) ? ccy : 'BTC'
+    client.send(JSON.stringify(statusNow()))
+    snapshot(client, CHANNELS)
+    client.on('message', (data) => heard(client, String(data)))
+  })
+})
+
+function snapshot(client, channels) {
+  const all = markets.get(client.ccy).snapshots()
+  for (const channel of channels) if (all[channel]) client.send(JSON.stringify(all[channel]))
+}
+
+function heard(client, text) {
+  let message
+  try {
+    message = JSON.parse(text)
+  } catch {
+    client.close(1007, 'not JSON')
+    return
+  }
+  switch (message.type) {
+    case 'select_currency':
+      if (!markets.has(message.ccy)) {
+        client.send(JSON.stringify({ type: 'error', schema: 1, ts: Date.now(), code: 'unknown_ccy', message: `no currency ${message.ccy}`, path: '$.ccy' }))
+        return
+      }
+      client.ccy = message.ccy
+      snapshot(client, CHANNELS)
+      break
+    case 'resync':
+      snapshot(client, [message.channel])
+      break
+    case 'ping':
+      client.send(JSON.stringify({ type: 'pong', schema: 1, ts: Date.now(), ...(message.id === undefined ? {} : { id: message.id }) }))
+      break
+    case 'subscribe':
+    case 'unsubscribe':
+      break
+    default:
+      client.send(JSON.stringify({ type: 'error', schema: 1, ts: Date.now(), code: 'unknown_type', message: 'unknown message type', path: '$.type' }))
+  }
+}
+
+function statusNow() {
+  const now = Date.now()
+  const quiet = fault === 'venue' || fault === 'silent'
+  const venues = ['deribit', 'okx', 'bybit'].map((venue, i) => ({
+    venue,
+    state: quiet && (fault === 'silent' || i === 1) ? 'stale' : 'live',
+    age_ms: quiet && (fault === 'silent' || i === 1) ? 4200 : 20 + 30 * i,
+  }))
+  return status({ now, venues, clients: sockets.clients.size, build: BUILD, startedAt })
+}
+
+const cycle = setInterval(() => {
+  for (const [ccy, market] of markets) {
+    if (fault === 'silent') continue
+    const frames = market.step(Date.now()).map((message) => {
+      if (fault === 'gap' && message.type === 'svi_surface_patch') {
+        fault = ''
+        return undefined
+      }
+      return JSON.stringify(message)
+    })
+    for (const client of sockets.clients) {
+      if (client.ccy !== ccy) continue
+      if (client.bufferedAmount > 1e6) continue
+      for (const frame of frames) if (frame) client.send(frame)
+    }
+  }
+}, Number(values.every))
+const statuses = setInterval(() => {
+  const frame = JSON.stringify(statusNow())
+  for (const client of sockets.clients) client.send(frame)
+}, 1000)
+
+server.listen(Number(values.port), '127.0.0.1', () => console.log(`development feed on http://127.0.0.1:${values.port}`))
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    clearInterval(cycle)
+    clearInterval(statuses)
+    for (const client of sockets.clients) client.terminate()
+    server.close(() => process.exit(0))
+  })
+}

@@ -1,0 +1,375 @@
+// A synthetic market that speaks the contract: snapshots and patches for BTC and ETH, whatever the clock says.
+// Pure: time and the random source are arguments. test/devfeed.test.ts checks its messages against the schema.
+
+const DELTAS = [5, 10, 15, 20, 25, 30, 35, 40]
+const NODES = [...DELTAS.map((d) => `${d}P`), 'ATMF', ...DELTAS.toReversed().map((d) => `${d}C`)]
+const TENORS = { '1D': 1, '2D': 2, '3D': 3, '1W': 7, '2W': 14, '3W': 21, '1M': 30, '2M': 60, '3M': 90, '6M': 180, '9M': 270, '1Y': 365 }
+const DAY_MS = 86_400_000
+const MONTHS = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC']
+
+const CURRENCIES = {
+  BTC: { spot: 104_250, step: 1000, level: 0.42, days: [1, 2, 3, 9, 16, 23, 44, 72, 107, 163, 233, 324], venues: ['deribit', 'okx', 'bybit'] },
+  ETH: { spot: 2_612, step: 25, level: 0.66, days: [1, 2, 3, 9, 16, 23, 44, 72, 107, 163, 233], venues: ['deribit', 'okx', 'bybit'] },
+}
+
+/** mulberry32: the same seed gives the same market. */
+export function random(seed) {
+  let a = seed >>> 0
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0
+    let t = Math.imul(a ^ (a >>> 15), 1 | a)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+const two = (delta) => String(delta).padStart(2, '0')
+const name = (prefix, delta) => prefix + two(delta)
+const round = (x, digits) => Number(x.toFixed(digits))
+const significant = (x) => Number(x.toPrecision(9))
+
+function normalInverse(p) {
+  // bisection on a logistic-like bracket is enough for a synthetic market
+  let low = -8
+  let high = 8
+  for (let i = 0; i < 60; i += 1) {
+    const mid = (low + high) / 2
+    if (normalCdf(mid) < p) low = mid
+    else high = mid
+  }
+  return (low + high) / 2
+}
+
+function normalCdf(x) {
+  const z = Math.abs(x)
+  const t = 1 / (1 + 0.3275911 * (z / Math.SQRT2))
+  const erf = 1 - ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t * Math.exp((-z * z) / 2)
+  return x > 0 ? (1 + erf) / 2 : (1 - erf) / 2
+}
+
+const variance = ({ a, b, rho, m, sigma }, k) => a + b * (rho * (k - m) + Math.hypot(k - m, sigma))
+
+function nodeAt(params, delta) {
+  let k = 0
+  const up = normalInverse(delta > 0 ? delta : 1 + delta)
+  for (let i = 0; i < 40; i += 1) {
+    const deviation = Math.sqrt(variance(params, k))
+    k = 0.5 * k + 0.5 * (deviation / 2 - up) * deviation
+  }
+  return k
+}
+
+/** The merge patch from one state to another (RFC 7396), or undefined. */
+export function diff(before, after) {
+  let patch
+  const put = (key, value) => {
+    patch ??= {}
+    patch[key] = value
+  }
+  for (const key of Object.keys(before)) if (!(key in after)) put(key, null)
+  for (const key of Object.keys(after)) {
+    const was = before[key]
+    const is = after[key]
+    if (was === undefined) put(key, is)
+    else if (typeof is === 'object' && !Array.isArray(is) && typeof was === 'object' && !Array.isArray(was)) {
+      const change = diff(was, is)
+      if (change) put(key, change)
+    } else if (JSON.stringify(was) !== JSON.stringify(is)) put(key, is)
+  }
+  return patch
+}
+
+function label(expiry) {
+  const date = new Date(expiry)
+  return `${String(date.getUTCDate()).padStart(2, '0')}${MONTHS[date.getUTCMonth()]}${String(date.getUTCFullYear()).slice(2)}`
+}
+
+/** One currency's market. `step(now)` moves it; `snapshots()` and `patches` are wire messages. */
+export class Market {
+  constructor(ccy, { seed = 1, now, epoch = 'dev-1' }) {
+    const { spot, level, days, venues, step } = CURRENCIES[ccy]
+    this.ccy = ccy
+    this.rand = random(seed)
+    this.spot = spot
+    this.level = level
+    this.strikeStep = step
+    this.venues = venues
+    this.epoch = epoch
+    this.version = 1000
+    this.seq = { surface: 1, levels: 1, tenors: 1, fit: 1 }
+    this.now = now
+    const eight = Math.floor(now / DAY_MS) * DAY_MS + 8 * 3_600_000
+    this.slices = days.map((day, i) => ({
+      expiry: eight + day * DAY_MS,
+      lift: 0,
+      skew: 0,
+      state: i === days.length - 1 ? 'held' : 'fitted',
+      i,
+    }))
+    this.dirty = new Set(this.slices.map((slice) => slice.i))
+    this.state = { conventions: { delta: 'forward', fly: 'full', atm: 'forward', day_count: 'ACT/365', expiry_time: '08:00 UTC' }, smiles: {}, levels: {}, tenors: {} }
+    this.build()
+  }
+
+  gauss() {
+    return Math.sqrt(-2 * Math.log(1 - this.rand())) * Math.cos(2 * Math.PI * this.rand())
+  }
+
+  params(slice, tau) {
+    const atm = this.level * (1 + 0.14 * Math.exp(-tau * 18) + 0.1 * (1 - Math.exp(-tau * 2))) + slice.lift
+    const theta = atm * atm * tau
+    const rho = Math.max(-0.85, Math.min(0.6, -0.3 + 0.32 * Math.min(1, tau * 1.4) + slice.skew))
+    const phi = 0.7 / Math.sqrt(theta) / (1 + 0.25 * Math.sqrt(tau))
+    const root = Math.sqrt(1 - rho * rho)
+    const params = { a: (theta / 2) * (1 - rho * rho), b: (theta * phi) / 2, rho, m: -rho / phi, sigma: root / phi }
+    return Object.fromEntries(Object.entries(params).map(([key, value]) => [key, significant(value)]))
+  }
+
+  smile(slice) {
+    const days = (slice.expiry - this.now) / DAY_MS
+    const tau = days / 365
+    const params = this.params(slice, tau)
+    const forward = round(this.spot * Math.exp(0.045 * tau), 2)
+    const vol = (k) => 100 * Math.sqrt(variance(params, k) / tau)
+    const nodes = {}
+    for (const node of NODES) {
+      const target = node === 'ATMF' ? 0.5 : (node.endsWith('P') ? -1 : 1) * (Number.parseInt(node, 10) / 100)
+      const k = node === 'ATMF' ? 0 : nodeAt(params, target)
+      const at = round(vol(k), 3)
+      const far = Math.abs(target) < 0.1
+      const spread = (0.35 + 0.5 * far + 0.6 / Math.sqrt(days + 0.3)) * (1 + 0.2 * ((slice.i * 7 + node.length) % 3))
+      const isExtrapolated = slice.i > 8 && far && node.endsWith('P')
+      nodes[node] = {
+        option_type: target < 0 ? 'P' : 'C',
+        target_delta: target,
+        delta: node === 'ATMF' ? round(normalCdf(Math.sqrt(variance(params, 0)) / 2), 5) : target,
+        delta_error: round(1e-7, 9),
+        log_moneyness: round(k, 6),
+        strike: round(forward * Math.exp(k), 2),
+        vol: at,
+        ...(isExtrapolated ? {} : { bid_vol: round(at - spread, 3), ask_vol: round(at + spread, 3) }),
+        quotes: isExtrapolated ? 0 : 2 + ((slice.i + node.length * 3) % 7),
+        ...(isExtrapolated ? {} : { age_ms: 100 * Math.round(2 + 40 * this.rand()) }),
+        is_extrapolated: isExtrapolated,
+      }
+    }
+    const of = (node) => nodes[node].vol
+    const reasons = slice.state === 'held' ? ['fewer than 6 usable quotes: last good fit held'] : []
+    return {
+      expiry: slice.expiry,
+      label: label(slice.expiry),
+      days: round(days, 4),
+      tau: significant(tau),
+      forward: { price: forward, source: slice.i < 9 ? 'venue' : 'parity', stderr_bp: round(0.3 + slice.i * 0.2, 2), age_ms: 300 },
+      atm: forward,
+      atm_vol: round(vol(0), 3),
+      params,
+      risk_reversals: Object.fromEntries(DELTAS.map((d) => [name('RR', d), round(of(`${d}C`) - of(`${d}P`), 3)])),
+      flies: Object.fromEntries(DELTAS.map((d) => [name('FLY', d), round(of(`${d}C`) + of(`${d}P`) - 2 * of('ATMF'), 3)])),
+      nodes,
+      certificate: {
+        butterfly: slice.i === 2 ? 'violated' : 'certified',
+        calendar: slice.i % 5 === 4 ? 'unchecked' : 'certified',
+        lee: 'certified',
+        min_g: slice.i === 2 ? -0.0121 : round(0.2 + 0.03 * slice.i, 4),
+        min_g_k: slice.i === 2 ? 0.21 : -0.4,
+        ...(slice.i % 5 === 4 ? {} : { calendar_margin: round(0.0004 + 0.001 * slice.i, 6) }),
+      },
+      fit: { state: slice.state, rmse: round(0.18 + 0.05 * ((slice.i * 3) % 5), 3), reasons },
+    }
+  }
+
+  strikes(smile) {
+    const deviation = (smile.atm_vol / 100) * Math.sqrt(smile.tau)
+    const step = this.strikeStep * (smile.days > 30 ? 5 : smile.days > 5 ? 2 : 1)
+    const low = Math.ceil((smile.atm * Math.exp(-2.4 * deviation)) / step) * step
+    const out = []
+    for (let k = low; k <= smile.atm * Math.exp(2.4 * deviation) && out.length < 60; k += step) out.push(k)
+    return out
+  }
+
+  levels(slice, smile, before) {
+    const out = {}
+    for (const strike of this.strikes(smile)) {
+      const row = {}
+      const k = Math.log(strike / smile.atm)
+      const at = 100 * Math.sqrt(variance(smile.params, k) / smile.tau)
+      for (const [v, venue] of this.venues.entries()) {
+        // the second and third venue list fewer strikes and expiries
+        if (v > 0 && (slice.i % 3 === v || Math.round(strike / this.strikeStep) % (v + 1) !== 0)) continue
+        const was = before?.[String(strike)]?.[venue]
+        if (was && this.rand() > 0.12) {
+          row[venue] = was
+          continue
+        }
+        const half = (0.5 + 0.8 * v) * (1 + 3 * Math.abs(k)) + 0.5 / Math.sqrt(smile.days + 0.3)
+        const shift = this.gauss() * 0.25
+        const used = this.rand() > 0.06
+        row[venue] = {
+          option_type: strike < smile.atm ? 'P' : 'C',
+          bid_vol: round(at + shift - half, 3),
+          ask_vol: round(at + shift + half, 3),
+          ...(this.rand() < 0.25 ? { last_vol: round(at + this.gauss() * half, 3) } : was?.last_vol ? { last_vol: was.last_vol } : {}),
+          bid_size: round(1 + 20 * this.rand(), 1),
+          ask_size: round(1 + 20 * this.rand(), 1),
+          ts: Math.round(this.now),
+          used,
+          ...(used ? {} : { reason: 'stale' }),
+        }
+      }
+      if (Object.keys(row).length > 0) out[String(strike)] = row
+    }
+    return out
+  }
+
+  tenorRows(smiles) {
+    const list = Object.values(smiles)
+    const rows = {}
+    for (const [tenor, days] of Object.entries(TENORS)) {
+      const after = list.findIndex((smile) => smile.days >= days)
+      const right = list[after < 0 ? list.length - 1 : after]
+      const left = list[Math.max(0, (after < 0 ? list.length : after) - 1)]
+      const t = right.days === left.days ? 0 : Math.min(1, Math.max(0, (days - left.days) / (right.days - left.days)))
+      const mix = (x, y) => round(x + (y - x) * t, 3)
+      const vols = Object.fromEntries(NODES.map((node) => [node, mix(left.nodes[node].vol, right.nodes[node].vol)]))
+      rows[tenor] = {
+        label: tenor,
+        days,
+        tau: significant(days / 365),
+        forward: round(this.spot * Math.exp((0.045 * days) / 365), 2),
+        atm_vol: vols.ATMF,
+        risk_reversals: Object.fromEntries(DELTAS.map((d) => [`RR${two(d)}`, round(vols[`${d}C`] - vols[`${d}P`], 3)])),
+        flies: Object.fromEntries(DELTAS.map((d) => [`FLY${two(d)}`, round(vols[`${d}C`] + vols[`${d}P`] - 2 * vols.ATMF, 3)])),
+        vols,
+        is_extrapolated: days < list[0].days || days > list.at(-1).days,
+      }
+    }
+    return rows
+  }
+
+  build() {
+    const smiles = { ...this.state.smiles }
+    const levels = { ...this.state.levels }
+    for (const slice of this.slices) {
+      if (!this.dirty.has(slice.i)) continue
+      const smile = this.smile(slice)
+      smiles[slice.expiry] = smile
+      levels[slice.expiry] = this.levels(slice, smile, levels[slice.expiry])
+    }
+    // one expiry that cannot be fitted: no parameters, a reason
+    const broken = this.slices[this.slices.length - 3]
+    const { label: title, days, tau, forward } = smiles[broken.expiry]
+    smiles[broken.expiry] = {
+      expiry: broken.expiry,
+      label: title,
+      days,
+      tau,
+      ...(forward ? { forward } : {}),
+      certificate: { butterfly: 'unchecked', calendar: 'unchecked', lee: 'unchecked' },
+      fit: { state: 'rejected', reasons: ['fit rmse 4.1 vol points exceeds 3.0'] },
+    }
+    levels[broken.expiry] ??= {}
+    this.dirty.clear()
+    const fitted = Object.fromEntries(Object.entries(smiles).filter(([, smile]) => smile.params))
+    this.state = { ...this.state, smiles, levels, tenors: this.tenorRows(fitted) }
+  }
+
+  envelope(channel, type) {
+    return { type, schema: 1, ts: Math.round(this.now), ccy: this.ccy, epoch: this.epoch, seq: this.seq[channel], version: this.version }
+  }
+
+  /** The wire messages that hold the whole state. */
+  snapshots() {
+    const { conventions, smiles, levels, tenors } = this.state
+    return {
+      surface: { ...this.envelope('surface', 'svi_surface_snapshot'), conventions, smiles },
+      levels: { ...this.envelope('levels', 'smile_levels_snapshot'), levels },
+      tenors: { ...this.envelope('tenors', 'svi_tenor_snapshot'), tenors },
+      fit: this.fit(),
+    }
+  }
+
+  fit() {
+    const expiries = this.slices.map((slice) => {
+      const smile = this.state.smiles[slice.expiry]
+      const rows = Object.values(this.state.levels[slice.expiry] ?? {}).flatMap((row) => Object.values(row))
+      const used = rows.filter((row) => row.used).length
+      return {
+        expiry: slice.expiry,
+        label: smile.label,
+        state: smile.fit.state,
+        reasons: smile.fit.reasons,
+        ...(smile.fit.rmse === undefined ? {} : { rmse: smile.fit.rmse, inside: round(0.9 + 0.008 * slice.i, 4) }),
+        quotes: rows.length,
+        used,
+        rejected: rows.length > used ? { stale: rows.length - used } : {},
+      }
+    })
+    return {
+      ...this.envelope('fit', 'surface_fit_status'),
+      objective: round(0.82 + 0.05 * this.rand(), 4),
+      rmse: round(0.24 + 0.03 * this.rand(), 3),
+      inside: round(0.955 + 0.01 * this.rand(), 4),
+      elapsed_ms: round(1.1 + 0.6 * this.rand(), 3),
+      stages_ms: { invert: 0.21, fit: 0.8, certify: 0.14 },
+      expiries,
+    }
+  }
+
+  /** Moves the market and returns the cycle's messages. */
+  step(now) {
+    this.now = now
+    this.spot *= 1 + this.gauss() * 0.00004
+    this.level = Math.max(0.2, this.level + this.gauss() * 0.00015)
+    for (const slice of this.slices) {
+      if (this.rand() > 0.12) continue
+      this.dirty.add(slice.i)
+      slice.lift = 0.98 * slice.lift + this.gauss() * 0.0006
+      slice.skew = 0.98 * slice.skew + this.gauss() * 0.003
+    }
+    const before = this.state
+    this.build()
+    this.version += 1
+    const out = []
+    for (const [channel, type, key] of [
+      ['surface', 'svi_surface_patch', 'smiles'],
+      ['levels', 'smile_levels_patch', 'levels'],
+      ['tenors', 'svi_tenor_patch', 'tenors'],
+    ]) {
+      const patch = diff(before[key], this.state[key])
+      if (!patch) continue
+      this.seq[channel] += 1
+      out.push({ ...this.envelope(channel, type), [key]: patch })
+    }
+    this.seq.fit += 1
+    out.push(this.fit())
+    return out
+  }
+}
+
+/** The status message of a feed whose venues are in these states. */
+export function status({ now, venues, clients, build, startedAt }) {
+  return {
+    type: 'status',
+    schema: 1,
+    ts: Math.round(now),
+    available_ccys: Object.keys(CURRENCIES),
+    source: { kind: 'simulated', label: 'synthetic market of the development feed', recorded: {} },
+    venues: venues.map(({ venue, state, age_ms }) => ({
+      venue,
+      state,
+      ...(state === 'stale' ? { detail: 'no frames' } : {}),
+      age_ms: Math.round(age_ms),
+      rate: state === 'live' ? 412.5 : 0,
+      messages: Math.round((now - startedAt) * 0.4),
+      reconnects: 0,
+      gaps: 0,
+      drops: 0,
+      rejects: {},
+      ccys: Object.keys(CURRENCIES),
+    })),
+    latency_ms: { decode: { p50: 0.04, p99: 0.31 }, cycle: { p50: 1.4, p99: 4.8 }, publish: { p50: 0.2, p99: 1.1 }, total: { p50: 31.2, p99: 78.4 } },
+    clients,
+    build,
+  }
+}

@@ -1,0 +1,54 @@
+// Screenshots of the built page on the development feed, to look at:
+//   node scripts/shots.mjs OUTDIR [--url http://...] [--only name] [--hash '#/fit']
+import { spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { chromium } from 'playwright-core'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { url: { type: 'string' }, only: { type: 'string' }, hash: { type: 'string', default: '' }, query: { type: 'string', default: '' }, full: { type: 'boolean', default: true } },
+})
+const out = positionals[0] ?? 'shots'
+mkdirSync(out, { recursive: true })
+const root = fileURLToPath(new URL('..', import.meta.url))
+const PORT = 8793
+let feed
+let url = values.url
+if (!url) {
+  feed = spawn(process.execPath, ['dev/feed.mjs', '--port', String(PORT)], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  await new Promise((resolve) => feed.stdout.once('data', resolve))
+  url = `http://127.0.0.1:${PORT}`
+}
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+})
+try {
+  const shots = []
+  for (const [width, height] of [[1600, 1000], [390, 844]]) for (const theme of ['dark', 'light']) shots.push({ name: `${width}-${theme}`, width, height, theme })
+  for (const { name, width, height, theme } of shots) {
+    if (values.only && !name.includes(values.only)) continue
+    const page = await browser.newPage({ viewport: { width, height }, colorScheme: theme })
+    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && console.log(`${name}: ${message.text()}`))
+    page.on('pageerror', (error) => console.log(`${name}: ${error.stack}`))
+    await page.goto(`${url}/${values.query}${values.hash}`)
+    await page.waitForFunction(() => window.__derivasys?.state().version !== undefined, undefined, { timeout: 15_000 })
+    // let every panel come into view once, so that its charts are drawn
+    const bottom = await page.evaluate(() => document.documentElement.scrollHeight)
+    for (let y = 0; y < bottom; y += height / 2) {
+      await page.evaluate((to) => scrollTo(0, to), y)
+      await page.waitForTimeout(120)
+    }
+    await page.evaluate(() => scrollTo(0, 0))
+    await page.waitForTimeout(900)
+    await page.screenshot({ path: `${out}/${name}.png`, fullPage: values.full })
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    console.log(`${name}: ${await page.getByTestId('header-connection').getAttribute('data-state')}, page overflows by ${overflow} px`)
+    await page.close()
+  }
+} finally {
+  await browser.close()
+  feed?.kill()
+}

@@ -1,0 +1,44 @@
+/** `window.__derivasys`: the page's state for tests and for the curious. */
+import { feed } from '../data/feed'
+import type { Cut, View } from '../data/session'
+
+export interface Exposed {
+  state(): {
+    ccy: string
+    version: number | undefined
+    frozen: boolean
+    versionsBehind: number
+    connection: View['connection']
+    build: string
+    cut: Cut | undefined
+    latestVersion: number | undefined
+    status: View['status']
+    lastMessages: View['last']
+  }
+}
+
+declare global {
+  interface Window {
+    __derivasys?: Exposed
+  }
+}
+
+export function exposeState(): void {
+  window.__derivasys = {
+    state: () => {
+      const view = feed.view()
+      return {
+        ccy: view.ccy,
+        version: feed.cut()?.version,
+        frozen: feed.isFrozen(),
+        versionsBehind: feed.versionsBehind(),
+        connection: view.connection,
+        build: feed.build(),
+        cut: feed.cut(),
+        latestVersion: view.cut?.version,
+        status: view.status,
+        lastMessages: view.last,
+      }
+    },
+  }
+}

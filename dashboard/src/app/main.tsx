@@ -1,0 +1,28 @@
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import 'uplot/dist/uPlot.min.css'
+import './theme.css'
+import { feed } from '../data/feed'
+import { App } from './App'
+import { exposeState } from './expose'
+import { startTheme } from './theme'
+import { mirrorToUrl, useView } from './view'
+
+startTheme()
+mirrorToUrl()
+feed.start(useView.getState().ccy)
+// the server may not have the currency that the address asks for
+feed.subscribe('connection', () => {
+  const { ccy } = feed.view()
+  if (ccy !== '' && ccy !== useView.getState().ccy) useView.setState({ ccy })
+})
+exposeState()
+
+const root = document.querySelector('#root')
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  )
+}

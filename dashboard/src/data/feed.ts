@@ -1,0 +1,98 @@
+/**
+ * The page's hot state, outside React: the latest view, the shown one (they differ while frozen), and topics
+ * that components and painters subscribe to.
+ */
+import { useSyncExternalStore } from 'react'
+import { mergePatch } from './mergePatch'
+import { emptyView, type FromWorker, type ToWorker } from './protocol'
+import type { Cut, View } from './session'
+
+export type Topic = 'cut' | 'status' | 'connection'
+
+let latest: View = emptyView('')
+let shown: Cut | undefined
+let frozen = false
+let build = ''
+let worker: Worker | undefined
+let pulling = false
+const listeners: Record<Topic, Set<() => void>> = { cut: new Set(), status: new Set(), connection: new Set() }
+
+export const feed = {
+  /** The latest view, also while frozen. */
+  view: (): View => latest,
+  /** What the panels show. */
+  cut: (): Cut | undefined => shown,
+  isFrozen: (): boolean => frozen,
+  /** Build of the gateway as /config.json tells. */
+  build: (): string => build,
+  /** Versions that came since the freeze. */
+  versionsBehind: (): number => (frozen && shown && latest.cut ? Math.max(0, latest.cut.version - shown.version) : 0),
+  subscribe(topic: Topic, listener: () => void): () => void {
+    listeners[topic].add(listener)
+    return () => listeners[topic].delete(listener)
+  },
+  freeze(next: boolean): void {
+    if (frozen === next) return
+    frozen = next
+    if (!frozen) shown = latest.cut
+    publish('connection')
+    publish('cut')
+  },
+  select(ccy: string): void {
+    if (frozen) feed.freeze(false)
+    post({ kind: 'select', ccy })
+  },
+  start(ccy: string): void {
+    worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'feed' })
+    worker.addEventListener('message', (event: MessageEvent<FromWorker>) => receive(event.data))
+    latest = emptyView(ccy)
+    post({ kind: 'start', base: location.origin, ccy })
+    addEventListener('online', () => post({ kind: 'online', online: true }))
+  },
+  /** Takes a view as the worker would bring it; for tests. */
+  take,
+}
+
+function post(message: ToWorker): void {
+  worker?.postMessage(message)
+}
+
+function receive(message: FromWorker): void {
+  switch (message.kind) {
+    case 'dirty':
+      if (pulling) return
+      pulling = true
+      // a hidden tab runs no frames, so nothing is pulled and nothing queues
+      requestAnimationFrame(() => post({ kind: 'pull' }))
+      break
+    case 'view':
+      pulling = false
+      take(mergePatch(latest, message.patch))
+      break
+    case 'config':
+      build = message.build
+      break
+  }
+}
+
+function take(next: View): void {
+  const before = latest
+  latest = next
+  if (!frozen || next.cut?.ccy !== shown?.ccy) {
+    if (shown !== next.cut) {
+      shown = next.cut
+      publish('cut')
+    }
+  }
+  if (before.status !== next.status) publish('status')
+  if (before.connection !== next.connection || before.ccy !== next.ccy || frozen) publish('connection')
+}
+
+function publish(topic: Topic): void {
+  for (const listener of listeners[topic]) listener()
+}
+
+/** Re-renders when `select` of the topic's state gives another value. */
+export function useFeed<T>(topic: Topic, select: () => T): T {
+  return useSyncExternalStore((listener) => feed.subscribe(topic, listener), select)
+}

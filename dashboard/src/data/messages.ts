@@ -1,0 +1,456 @@
+/* Generated from src/derivasys/wire/schemas.json by `npm run types`: do not edit. `npm run types:check` fails when out of date. */
+
+export type ClientMessage = SelectCurrency | Subscribe | Unsubscribe | Resync | Ping
+export type ServerMessage =
+  | SurfaceSnapshot
+  | SurfacePatch
+  | LevelsSnapshot
+  | LevelsPatch
+  | TenorSnapshot
+  | TenorPatch
+  | FitStatus
+  | StatusMessage
+  | ErrorMessage
+  | Pong
+
+/**
+ * Every definition of the wire, by name; only here so that all of them are generated.
+ */
+export interface Wire {
+  Certificate: Certificate
+  ClientMessage: ClientMessage
+  Conventions: Conventions
+  DiagnosticsDocument: DiagnosticsDocument
+  ErrorMessage: ErrorMessage
+  ExpiryFit: ExpiryFit
+  FitStatus: FitStatus
+  ForwardPrice: ForwardPrice
+  Level: Level
+  LevelsDocument: LevelsDocument
+  LevelsPatch: LevelsPatch
+  LevelsSnapshot: LevelsSnapshot
+  Node: Node
+  Ping: Ping
+  Pong: Pong
+  Problem: Problem
+  Quantiles: Quantiles
+  QuotePoint: QuotePoint
+  Resync: Resync
+  SelectCurrency: SelectCurrency
+  ServerMessage: ServerMessage
+  SiteConfig: SiteConfig
+  Smile: Smile
+  SmileFit: SmileFit
+  SourceStatus: SourceStatus
+  StatusMessage: StatusMessage
+  Subscribe: Subscribe
+  SurfaceDocument: SurfaceDocument
+  SurfacePatch: SurfacePatch
+  SurfaceSnapshot: SurfaceSnapshot
+  SviParams: SviParams
+  TenorPatch: TenorPatch
+  TenorRow: TenorRow
+  TenorSnapshot: TenorSnapshot
+  TenorsDocument: TenorsDocument
+  Unsubscribe: Unsubscribe
+  VenueStatus: VenueStatus
+}
+/**
+ * Static arbitrage of the parameters as published; `unchecked` where nothing was proved.
+ */
+export interface Certificate {
+  butterfly: 'certified' | 'unchecked' | 'violated'
+  calendar: 'certified' | 'unchecked' | 'violated'
+  lee: 'certified' | 'unchecked' | 'violated'
+  min_g?: number
+  min_g_k?: number
+  calendar_margin?: number
+}
+export interface SelectCurrency {
+  type: 'select_currency'
+  ccy: string
+}
+export interface Subscribe {
+  type: 'subscribe'
+  channels?: ('fit' | 'levels' | 'status' | 'surface' | 'tenors')[]
+  ccys?: string[]
+  rate_ms?: 50 | 200 | 1000
+}
+export interface Unsubscribe {
+  type: 'unsubscribe'
+  channels?: ('fit' | 'levels' | 'status' | 'surface' | 'tenors')[]
+  ccys?: string[]
+}
+export interface Resync {
+  type: 'resync'
+  channel: 'fit' | 'levels' | 'status' | 'surface' | 'tenors'
+  ccy: string
+}
+export interface Ping {
+  type: 'ping'
+  id?: string | number
+}
+/**
+ * What the numbers mean. Every node follows these.
+ */
+export interface Conventions {
+  delta: 'forward' | 'premium_adjusted'
+  fly: 'full' | 'half'
+  atm: 'forward'
+  day_count: 'ACT/365'
+  expiry_time: '08:00 UTC'
+}
+export interface DiagnosticsDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  objective?: number
+  rmse?: number
+  inside?: number
+  elapsed_ms?: number
+  stages_ms?: {
+    [k: string]: number
+  }
+  expiries: ExpiryFit[]
+}
+/**
+ * Fit diagnostics of one expiry.
+ */
+export interface ExpiryFit {
+  expiry: number
+  label: string
+  state: 'fitted' | 'held' | 'rejected'
+  reasons: string[]
+  rmse?: number
+  inside?: number
+  quotes: number
+  used: number
+  rejected: {
+    [k: string]: number
+  }
+}
+export interface ErrorMessage {
+  type: 'error'
+  schema: number
+  ts: number
+  code: string
+  message: string
+  path?: string
+}
+/**
+ * Whole each time.
+ */
+export interface FitStatus {
+  type: 'surface_fit_status'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  objective?: number
+  rmse?: number
+  inside?: number
+  elapsed_ms?: number
+  stages_ms?: {
+    [k: string]: number
+  }
+  expiries: ExpiryFit[]
+}
+/**
+ * The forward of an expiry in quote currency, where it comes from, and how sure it is.
+ */
+export interface ForwardPrice {
+  price: number
+  source: 'future' | 'given' | 'index' | 'parity' | 'venue'
+  stderr_bp?: number
+  age_ms?: number
+}
+/**
+ * The market at one strike on one venue: the out-of-the-money option.
+ */
+export interface Level {
+  option_type: 'C' | 'P'
+  bid_vol?: number
+  ask_vol?: number
+  last_vol?: number
+  mark_vol?: number
+  bid?: number
+  ask?: number
+  bid_size?: number
+  ask_size?: number
+  ts?: number
+  used: boolean
+  reason?: string
+}
+export interface LevelsDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  levels: {
+    [k: string]: {
+      [k: string]: {
+        [k: string]: Level
+      }
+    }
+  }
+}
+export interface LevelsPatch {
+  type: 'smile_levels_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  levels?: {}
+}
+export interface LevelsSnapshot {
+  type: 'smile_levels_snapshot'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  levels: {
+    [k: string]: {
+      [k: string]: {
+        [k: string]: Level
+      }
+    }
+  }
+}
+/**
+ * One delta node of a smile.
+ */
+export interface Node {
+  option_type: 'C' | 'P'
+  target_delta: number
+  delta: number
+  delta_error: number
+  log_moneyness: number
+  strike: number
+  vol: number
+  bid_vol?: number
+  ask_vol?: number
+  quotes: number
+  age_ms?: number
+  is_extrapolated: boolean
+}
+export interface Pong {
+  type: 'pong'
+  schema: number
+  ts: number
+  id?: string | number
+}
+/**
+ * RFC 9457 problem details.
+ */
+export interface Problem {
+  type: string
+  title: string
+  status: number
+  detail?: string
+  path?: string
+}
+export interface Quantiles {
+  p50: number
+  p99: number
+}
+/**
+ * One quote as the fit saw it (`derivasys fit --json` only).
+ */
+export interface QuotePoint {
+  strike: number
+  log_moneyness: number
+  type: 'C' | 'P'
+  venue: string
+  bid_iv?: number
+  ask_iv?: number
+  used: boolean
+  reason?: string
+}
+export interface SurfaceSnapshot {
+  type: 'svi_surface_snapshot'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  conventions: Conventions
+  smiles: {
+    [k: string]: Smile
+  }
+}
+/**
+ * The fitted smile of one expiry.
+ */
+export interface Smile {
+  expiry: number
+  label: string
+  days: number
+  tau: number
+  forward?: ForwardPrice
+  atm?: number
+  atm_vol?: number
+  params?: SviParams
+  risk_reversals?: {
+    [k: string]: number
+  }
+  flies?: {
+    [k: string]: number
+  }
+  nodes?: {
+    [k: string]: Node
+  }
+  certificate: Certificate
+  fit: SmileFit
+  quotes?: QuotePoint[]
+}
+/**
+ * Raw SVI in total variance: w(k) = a + b(rho(k-m) + sqrt((k-m)^2 + sigma^2)).
+ */
+export interface SviParams {
+  a: number
+  b: number
+  rho: number
+  m: number
+  sigma: number
+}
+/**
+ * How the smile was obtained.
+ */
+export interface SmileFit {
+  state: 'fitted' | 'held' | 'rejected'
+  rmse?: number
+  reasons: string[]
+}
+/**
+ * A merge patch: `smiles` and `conventions` hold what changed, null what is gone.
+ */
+export interface SurfacePatch {
+  type: 'svi_surface_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  conventions?: {}
+  smiles?: {}
+}
+export interface TenorSnapshot {
+  type: 'svi_tenor_snapshot'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  tenors: {
+    [k: string]: TenorRow
+  }
+}
+/**
+ * The surface at a fixed tenor, between certified or fitted expiries.
+ */
+export interface TenorRow {
+  label: string
+  days: number
+  tau: number
+  forward?: number
+  atm_vol?: number
+  risk_reversals?: {
+    [k: string]: number
+  }
+  flies?: {
+    [k: string]: number
+  }
+  vols?: {
+    [k: string]: number
+  }
+  is_extrapolated: boolean
+}
+export interface TenorPatch {
+  type: 'svi_tenor_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  tenors?: {}
+}
+/**
+ * Whole each time; `ts` is the server's own clock, also in a replay.
+ */
+export interface StatusMessage {
+  type: 'status'
+  schema: number
+  ts: number
+  available_ccys: string[]
+  source: SourceStatus
+  venues: VenueStatus[]
+  latency_ms: {
+    [k: string]: Quantiles
+  }
+  clients: number
+  build: string
+}
+export interface SourceStatus {
+  kind: 'file' | 'live' | 'replay' | 'simulated'
+  label: string
+  recorded?: {
+    [k: string]: number
+  }
+}
+export interface VenueStatus {
+  venue: string
+  state: 'connecting' | 'down' | 'live' | 'stale'
+  detail?: string
+  age_ms?: number
+  rate: number
+  messages: number
+  reconnects: number
+  gaps: number
+  drops: number
+  rejects: {
+    [k: string]: number
+  }
+  ccys: string[]
+}
+/**
+ * `/config.json`: what the static page needs to find its socket.
+ */
+export interface SiteConfig {
+  ws_path: string
+  ws_url?: string
+  build: string
+}
+export interface SurfaceDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  conventions: Conventions
+  smiles: Smile[]
+}
+export interface TenorsDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  tenors: TenorRow[]
+}

@@ -1,0 +1,21 @@
+/** What page and worker say to each other. The page pulls: the worker announces once and then waits. */
+import type { View } from './session'
+
+export type ToWorker =
+  | { kind: 'start'; base: string; ccy: string }
+  | { kind: 'select'; ccy: string }
+  | { kind: 'pull' }
+  | { kind: 'online'; online: boolean }
+
+export type FromWorker =
+  /** There is something new; said once until the next pull. */
+  | { kind: 'dirty' }
+  /** Merge patch from the view of the last pull to the present one. */
+  | { kind: 'view'; patch: unknown }
+  | { kind: 'config'; build: string }
+
+export const emptyView = (ccy: string): View => ({
+  ccy,
+  connection: { state: 'connecting', attempts: 0, reconnects: 0, gaps: 0 },
+  last: {},
+})

@@ -1,0 +1,181 @@
+import { feed, useFeed } from '../../data/feed'
+import type { Certificate, ExpiryFit, Smile } from '../../data/messages'
+import { count, days, fixed, percent } from '../../lib/format'
+import { save } from '../../lib/save'
+import { Tool } from '../../ui/controls'
+import { Panel } from '../../ui/Panel'
+import { smilesInOrder } from '../smiles/SmileMatrix'
+import styles from './FitTable.module.css'
+
+type Verdict = Certificate['butterfly']
+const VERDICTS: Record<Verdict, [glyph: string, title: string]> = {
+  certified: ['✓', 'Proved free of this arbitrage, on the parameters as published'],
+  violated: ['✗', 'Violated'],
+  unchecked: ['?', 'Nothing was proved: neither certified nor violated'],
+}
+
+/** How each expiry was fitted, and what was proved of it. */
+export function FitTable() {
+  useFeed('cut', () => feed.cut()?.version)
+  const cut = feed.cut()
+  const smiles = smilesInOrder()
+  const fits = new Map((cut?.fit?.expiries ?? []).map((fit) => [fit.expiry, fit]))
+  return (
+    <Panel
+      id="fits"
+      title="Fits and certificates"
+      note="on the parameters as published"
+      skeletonPx={420}
+      empty={smiles.length === 0 ? 'no expiries on this surface yet' : undefined}
+      tools={
+        <Tool label="Save fits and certificates as CSV" onClick={exportCsv}>
+          CSV
+        </Tool>
+      }
+    >
+      <Summary smiles={smiles} />
+      <div className={styles.scroll} tabIndex={0} role="region" aria-label="Fits by expiry">
+        <table className={styles.table} data-testid="fit-table">
+          <thead>
+            <tr>
+              <th scope="col">Expiry</th>
+              <th scope="col">State</th>
+              <th scope="col" title="Vol points">
+                rmse
+              </th>
+              <th scope="col" title="Share of used two-sided quotes whose band holds the fit">
+                Inside
+              </th>
+              <th scope="col" title="Used / all quotes">
+                Used
+              </th>
+              <th scope="col">Butterfly</th>
+              <th scope="col">Calendar</th>
+              <th scope="col" title="Lee's bound on the wings">
+                Wings
+              </th>
+              <th scope="col" title="Least g(k): density ∝ g, so g < 0 is butterfly arbitrage">
+                min g
+              </th>
+              <th scope="col" title="Least distance in total variance from the next shorter expiry">
+                Cal. margin
+              </th>
+              <th scope="col" className={styles.reasons}>
+                Reasons
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {smiles.map((smile) => (
+              <Line key={smile.expiry} smile={smile} fit={fits.get(smile.expiry)} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Panel>
+  )
+}
+
+function Line({ smile, fit }: { smile: Smile; fit: ExpiryFit | undefined }) {
+  const { certificate } = smile
+  const state = smile.fit.state
+  const reasons = reasonsOf(smile, fit)
+  return (
+    <tr data-state={state} data-testid={`fit-${smile.expiry}`}>
+      <th scope="row">
+        {smile.label} <span>{days(smile.days)}</span>
+      </th>
+      <td>
+        <span className={styles.state} data-state={state}>
+          {state}
+        </span>
+      </td>
+      <td>{fixed(smile.fit.rmse ?? fit?.rmse, 3)}</td>
+      <td>{percent(fit?.inside)}</td>
+      <td>{fit ? `${count(fit.used)} / ${count(fit.quotes)}` : '–'}</td>
+      <Proof verdict={certificate.butterfly} />
+      <Proof verdict={certificate.calendar} />
+      <Proof verdict={certificate.lee} />
+      <td title={certificate.min_g_k === undefined ? undefined : `at k = ${fixed(certificate.min_g_k, 3)}`}>{fixed(certificate.min_g, 4)}</td>
+      <td>{certificate.calendar_margin === undefined ? '–' : certificate.calendar_margin.toExponential(1).replace('-', '−')}</td>
+      <td className={styles.reasons} title={reasons}>
+        {reasons}
+      </td>
+    </tr>
+  )
+}
+
+function Proof({ verdict }: { verdict: Verdict }) {
+  const [glyph, title] = VERDICTS[verdict]
+  return (
+    <td>
+      <span className={styles.proof} data-verdict={verdict} title={title}>
+        <i aria-hidden="true">{glyph}</i>
+        {verdict}
+      </span>
+    </td>
+  )
+}
+
+/** Reasons of the fit, then what was rejected and why. */
+function reasonsOf(smile: Smile, fit: ExpiryFit | undefined): string {
+  const rejected = Object.entries(fit?.rejected ?? {})
+    .filter(([, n]) => n > 0)
+    .toSorted((left, right) => right[1] - left[1])
+    .map(([reason, n]) => `${n} ${reason}`)
+  const reasons = [...new Set([...smile.fit.reasons, ...(fit?.reasons ?? [])])]
+  return [...reasons, ...(rejected.length > 0 ? [`unused: ${rejected.join(', ')}`] : [])].join('; ')
+}
+
+/** How much of the surface is certified: said in words, counted, never rounded up. */
+function Summary({ smiles }: { smiles: readonly Smile[] }) {
+  const tally = (key: 'butterfly' | 'calendar', verdict: Verdict) => smiles.filter((smile) => smile.certificate[key] === verdict).length
+  const part = (key: 'butterfly' | 'calendar') => (
+    <span>
+      {key}: <b data-verdict="certified">{tally(key, 'certified')} certified</b>, <b data-verdict={tally(key, 'violated') > 0 ? 'violated' : ''}>{tally(key, 'violated')} violated</b>,{' '}
+      <b>{tally(key, 'unchecked')} unchecked</b>
+    </span>
+  )
+  return (
+    <p className={styles.summary}>
+      {part('butterfly')}
+      {part('calendar')}
+      <span>of {smiles.length} expiries</span>
+    </p>
+  )
+}
+
+function quote(text: string): string {
+  return `"${text.replaceAll('"', '""')}"`
+}
+
+function exportCsv(): void {
+  const cut = feed.cut()
+  if (!cut) return
+  const fits = new Map((cut.fit?.expiries ?? []).map((fit) => [fit.expiry, fit]))
+  const head = 'ccy,version,surface_ts_utc,expiry_utc,label,state,rmse,inside,used,quotes,butterfly,calendar,lee,min_g,min_g_k,calendar_margin,reasons'
+  const lines = smilesInOrder().map((smile) => {
+    const fit = fits.get(smile.expiry)
+    const { butterfly, calendar, lee, min_g, min_g_k, calendar_margin } = smile.certificate
+    return [
+      cut.ccy,
+      cut.version,
+      new Date(cut.surface?.ts ?? 0).toISOString(),
+      new Date(smile.expiry).toISOString(),
+      smile.label,
+      smile.fit.state,
+      smile.fit.rmse ?? '',
+      fit?.inside ?? '',
+      fit?.used ?? '',
+      fit?.quotes ?? '',
+      butterfly,
+      calendar,
+      lee,
+      min_g ?? '',
+      min_g_k ?? '',
+      calendar_margin ?? '',
+      quote(reasonsOf(smile, fit)),
+    ].join(',')
+  })
+  save(`derivasys_${cut.ccy}_fits_v${cut.version}.csv`, `${[head, ...lines].join('\n')}\n`, 'text/csv')
+}

@@ -1,0 +1,217 @@
+import { Fragment, useCallback, useEffect, useRef, useState } from 'react'
+import { scheduler } from '../../app/scheduler'
+import { type Rows, type Sub, useView } from '../../app/view'
+import { feed, useFeed } from '../../data/feed'
+import { days as formatDays } from '../../lib/format'
+import { NODES } from '../../lib/nodes'
+import { CellTip, type TipTarget } from './CellTip'
+import styles from './Grid.module.css'
+import { endFlash, FLASH_MS, paintCell } from './painter'
+import { cellOf, columnsOf, type GridKind, PREFIX_COLUMNS, type Row, rowsOf, spreadColumns, valueOf } from './rows'
+
+const HEADS: Record<string, string> = { FWD: 'ATM fwd', ATMVOL: 'ATM vol', ATMF: 'ATM' }
+const GROUPS: Record<GridKind, string> = {
+  rr: 'Risk reversal: call − put, vol points',
+  fly: 'Fly: call + put − 2 × ATM, vol points',
+}
+const HALF_FLY = 'Fly: (call + put) ÷ 2 − ATM, vol points'
+
+/** Changes only when rows come or go or their labels change, not with every number. */
+function structureOf(kind: GridKind, rows: Rows): string {
+  return rowsOf(feed.cut(), kind, rows)
+    .map((row) => `${row.key}|${row.label}|${row.state}|${row.reasons.join('; ')}|${row.isExtrapolated}|${formatDays(row.days)}`)
+    .join('\n')
+}
+
+/** The risk-reversal or fly grid: React lays out rows and columns, the painter writes the numbers. */
+export function Grid({ kind }: { kind: GridKind }) {
+  const rows = useView((view) => view.rows)
+  const sub = useView((view) => view.sub)
+  const structure = useFeed('cut', () => structureOf(kind, rows))
+  const fly = useFeed('cut', () => feed.cut()?.surface?.conventions.fly)
+  const body = useRef<HTMLTableSectionElement>(null)
+  const [tip, setTip] = useState<TipTarget | undefined>(undefined)
+  const list = rowsOf(feed.cut(), kind, rows)
+  usePainter(body, kind, rows, sub, structure)
+  const { onKeyDown, onFocus } = useRoving(body)
+
+  const show = useCallback((target: EventTarget | null) => {
+    const cell = (target as HTMLElement | null)?.closest<HTMLElement>('td[data-cell]')
+    const name = cell?.dataset.cell?.split(':')
+    setTip(cell && name ? { row: name[1] ?? '', column: name[2] ?? '', box: cell.getBoundingClientRect() } : undefined)
+  }, [])
+  const hide = useCallback(() => setTip(undefined), [])
+
+  const groups = kind === 'fly' && fly === 'half' ? HALF_FLY : GROUPS[kind]
+  const columns = columnsOf(kind)
+  return (
+    <div className={styles.scroll} onScroll={hide}>
+      <table
+        className={styles.grid}
+        data-testid={`${kind}-grid`}
+        data-sub={sub}
+        onPointerOver={(event) => event.pointerType !== 'touch' && show(event.target)}
+        onPointerLeave={hide}
+        onClick={(event) => show(event.target)}
+        onKeyDown={onKeyDown}
+        onFocus={(event) => {
+          onFocus(event)
+          if (event.target.matches(':focus-visible')) show(event.target)
+        }}
+        onBlur={hide}
+      >
+        <caption className="visually-hidden">
+          {kind === 'rr' ? 'Risk reversals' : 'Flies'} and node vols by {rows === 'expiry' ? 'expiry' : 'fixed tenor'}
+        </caption>
+        <colgroup>
+          <col className={styles.colFirst} />
+          <col className={styles.colForward} />
+          <col span={columns.length - 1} />
+        </colgroup>
+        <thead>
+          <tr className={styles.groups}>
+            <td />
+            <th colSpan={2} scope="colgroup">
+              At the money
+            </th>
+            <th colSpan={spreadColumns(kind).length} scope="colgroup">
+              {groups}
+            </th>
+            <th colSpan={NODES.length} scope="colgroup">
+              Node vol, vol points
+            </th>
+          </tr>
+          <tr>
+            <th scope="col" className={styles.first}>
+              {rows === 'expiry' ? 'Expiry' : 'Tenor'}
+            </th>
+            {columns.map((column) => (
+              <th key={column} scope="col" data-edge={edgeOf(column, kind)}>
+                {HEADS[column] ?? column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody ref={body}>
+          {list.map((row, i) => (
+            <tr key={row.key} data-row={row.key} data-state={row.state}>
+              <RowHead row={row} />
+              {columns.map((column, j) => (
+                <td
+                  key={column}
+                  data-cell={`${kind}:${row.key}:${column}`}
+                  data-edge={edgeOf(column, kind)}
+                  data-at={`${i},${j}`}
+                  tabIndex={i === 0 && j === 0 ? 0 : -1}
+                >
+                  <span className={styles.value} />
+                  {sub === 'node' ? null : <span className={styles.sub} />}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {tip ? <CellTip target={tip} kind={kind} rows={rows} /> : null}
+    </div>
+  )
+}
+
+function RowHead({ row }: { row: Row }) {
+  return (
+    <th scope="row" className={styles.first} title={row.reasons.join('; ') || undefined}>
+      <span className={styles.label}>{row.label}</span>
+      <span className={styles.days}>{formatDays(row.days)}</span>
+      <span className={styles.badge} data-flag={row.state}>
+        <Badge row={row} />
+      </span>
+    </th>
+  )
+}
+
+function Badge({ row }: { row: Row }) {
+  if (row.state === 'held') return <abbr title={`Held: ${row.reasons.join('; ')}`}>held</abbr>
+  if (row.state === 'rejected') return <abbr title={`Rejected: ${row.reasons.join('; ')}`}>rej</abbr>
+  if (row.isExtrapolated) return <abbr title="Extrapolated beyond the listed expiries">ext</abbr>
+  return <Fragment />
+}
+
+function edgeOf(column: string, kind: GridKind): string | undefined {
+  if (column === PREFIX_COLUMNS[0] || column === spreadColumns(kind)[0] || column === NODES[0]) return 'group'
+  return column === 'ATMF' ? 'atm' : undefined
+}
+
+/** Paints the numbers of the shown cut into the laid-out cells, at most five times a second. */
+function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind: GridKind, rows: Rows, sub: Sub, structure: string) {
+  useEffect(() => {
+    const cells = new Map<string, HTMLElement>()
+    for (const cell of body.current?.querySelectorAll<HTMLElement>('td[data-cell]') ?? []) cells.set(cell.dataset.cell ?? '', cell)
+    const columns = columnsOf(kind)
+    const flashing = new Map<HTMLElement, number>()
+    const drawn = new Map<string, { row: Row; version: number }>()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const endFlashes = () => {
+      timer = undefined
+      const now = performance.now()
+      for (const [cell, since] of flashing) {
+        if (now - since < FLASH_MS) continue
+        endFlash(cell)
+        flashing.delete(cell)
+      }
+      if (flashing.size > 0) timer = setTimeout(endFlashes, 150)
+    }
+    const paint = (now: number) => {
+      const cut = feed.cut()
+      if (!cut) return
+      const delta = cut.surface?.conventions.delta
+      for (const row of rowsOf(cut, kind, rows)) {
+        const before = drawn.get(row.key)
+        const isSame = before?.row === row
+        if (isSame && before.version === cut.version) continue
+        drawn.set(row.key, { row, version: cut.version })
+        for (const column of columns) {
+          const cell = cells.get(`${kind}:${row.key}:${column}`)
+          if (!cell) continue
+          if (isSame) cell.dataset.version = String(cut.version)
+          else if (paintCell(cell, cellOf(row, column, kind, sub, delta), valueOf(row, column), cut.version, now)) flashing.set(cell, now)
+        }
+      }
+      if (flashing.size > 0) timer ??= setTimeout(endFlashes, 150)
+    }
+    const handle = scheduler.add({ intervalMs: 100, paint })
+    const stop = feed.subscribe('cut', handle.invalidate)
+    // rows just laid out must not stay empty until the next frame
+    paint(performance.now())
+    return () => {
+      stop()
+      handle.remove()
+      clearTimeout(timer)
+    }
+  }, [body, kind, rows, sub, structure])
+}
+
+/** One tab stop for the whole grid; the arrow keys move within it. */
+function useRoving(body: React.RefObject<HTMLTableSectionElement | null>) {
+  const move = (from: HTMLElement, down: number, right: number): boolean => {
+    const [i = 0, j = 0] = (from.dataset.at ?? '').split(',').map(Number)
+    const next = body.current?.querySelector<HTMLElement>(`td[data-at="${i + down},${j + right}"]`)
+    next?.focus()
+    return next !== undefined && next !== null
+  }
+  const steps: Record<string, [number, number]> = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }
+  return {
+    onKeyDown: (event: React.KeyboardEvent) => {
+      const step = steps[event.key]
+      const cell = event.target as HTMLElement
+      if (!step || !cell.dataset.at) return
+      event.preventDefault()
+      move(cell, step[0], step[1])
+    },
+    onFocus: (event: React.FocusEvent) => {
+      const cell = event.target as HTMLElement
+      if (!cell.dataset.at) return
+      for (const other of body.current?.querySelectorAll<HTMLElement>('td[tabindex="0"]') ?? []) other.tabIndex = -1
+      cell.tabIndex = 0
+    },
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Writes cells imperatively: only what is displayed differently is written; a changed number flashes by an
+ * attribute, no cell more than once a second.
+ */
+import type { CellText } from './rows'
+
+export const FLASH_MS = 700
+export const FLASH_EVERY_MS = 1000
+
+interface Painted extends CellText {
+  version: number
+  flashedAt: number
+  value: number | undefined
+}
+
+const painted = new WeakMap<HTMLElement, Painted>()
+
+/** Shows `next` in `cell`; returns whether it has begun to flash. */
+export function paintCell(cell: HTMLElement, next: CellText, value: number | undefined, version: number, now: number): boolean {
+  const before = painted.get(cell)
+  const number = cell.firstElementChild as HTMLElement
+  let flashedAt = before?.flashedAt ?? -Infinity
+  let isFlashing = false
+  if (before?.text !== next.text) {
+    number.textContent = next.text
+    const moved = before?.value !== undefined && value !== undefined && value !== before.value
+    if (moved && now - flashedAt >= FLASH_EVERY_MS) {
+      cell.dataset.flash = value > (before.value ?? value) ? 'up' : 'down'
+      flashedAt = now
+      isFlashing = true
+    }
+  }
+  if ((before?.sub ?? '') !== next.sub) {
+    const sub = cell.lastElementChild as HTMLElement
+    if (sub !== number) sub.textContent = next.sub
+  }
+  if (before?.heat !== next.heat) {
+    if (next.heat === 0) delete cell.dataset.heat
+    else cell.dataset.heat = next.heat < 0 ? `n${-next.heat}` : `p${next.heat}`
+  }
+  if ((before?.flag ?? '') !== next.flag) {
+    if (next.flag) cell.dataset.flag = next.flag
+    else delete cell.dataset.flag
+  }
+  if (before?.version !== version) cell.dataset.version = String(version)
+  painted.set(cell, { ...next, value, version, flashedAt })
+  return isFlashing
+}
+
+/** Forgets what a cell showed, so that its next number does not flash: after another choice of rows. */
+export function forgetCell(cell: HTMLElement): void {
+  const before = painted.get(cell)
+  if (before) painted.set(cell, { ...before, value: undefined })
+}
+
+export function endFlash(cell: HTMLElement): void {
+  delete cell.dataset.flash
+}

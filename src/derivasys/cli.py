@@ -1,0 +1,195 @@
+"""The command `derivasys`. Every command is one function; bad input is one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import logging
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from derivasys.config import ROOT, Config, ConfigError
+
+EXIT_BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        code: int = options.run(options)
+    except ConfigError as error:
+        return _complain(str(error))
+    except BrokenPipeError:
+        # The reader of our output has gone (`… | head`): not an error of ours.
+        sys.stderr.close()
+        return 0
+    return code
+
+
+def _complain(message: str) -> int:
+    print(f"derivasys: {message}", file=sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="derivasys", description="Live option quotes in, certified implied-volatility surfaces out."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="everything in one process, dashboard included")
+    up.add_argument("--source", choices=("live", "replay", "simulated"), default="auto",
+                    help="default: live where the venues answer, else simulated")  # fmt: skip
+    up.add_argument("--venue", action="append", default=[], metavar="V")
+    up.add_argument("--ccy", action="append", default=[], metavar="C", type=str.upper)
+    up.add_argument("--host", default="127.0.0.1")
+    up.add_argument("--port", type=int, default=8080, help="0 for any free one")
+    up.add_argument("--data", type=Path, metavar="DIR", help="recorded chains to start from")
+    up.add_argument("--speed", type=float, default=1.0, metavar="X", help="recorded seconds a second")
+    up.add_argument("--rate", type=float, default=1000.0, metavar="N", help="simulated tickers a second")
+    up.add_argument("--seed", type=int, default=1)
+    up.add_argument("--cycle-ms", type=int, default=50)
+    up.set_defaults(run=_up)
+
+    fit = commands.add_parser("fit", help="one surface from a file")
+    fit.add_argument("file", type=Path, metavar="FILE")
+    fit.add_argument("--json", action="store_true", help="the body of /surface/latest, with quotes")
+    fit.add_argument("--plot", type=Path, metavar="PNG")
+    fit.add_argument("--ts", help="moment of the quotes, ISO 8601 or epoch ms")
+    fit.add_argument("--ccy", type=str.upper, help="the currency to fit, or the name of one not stated")
+    fit.set_defaults(run=_fit)
+
+    decode = commands.add_parser("decode", help="raw venue messages to canonical events, NDJSON")
+    decode.add_argument("venue", metavar="VENUE")
+    decode.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: standard input")
+    decode.set_defaults(run=_decode)
+
+    bench = commands.add_parser("bench", help="measure; without a name, list the benchmarks")
+    bench.add_argument("name", nargs="?")
+    bench.add_argument("--json", action="store_true")
+    bench.set_defaults(run=_bench)
+
+    doctor = commands.add_parser("doctor", help="is everything here that a run needs?")
+    doctor.add_argument("--port", type=int, default=8080)
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    from derivasys import service
+
+    service.run(
+        Config(
+            source=options.source,
+            venues=tuple(dict.fromkeys(options.venue)) or ("deribit",),
+            ccys=tuple(dict.fromkeys(options.ccy)),
+            host=options.host,
+            port=options.port,
+            data=options.data,
+            speed=options.speed,
+            rate=options.rate,
+            seed=options.seed,
+            cycle_ms=options.cycle_ms,
+        )
+    )
+    return 0
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from derivasys import fit_file
+    from derivasys.record.chain_file import ChainFileError
+
+    try:
+        surface = fit_file.fit_path(options.file, ts=options.ts, ccy=options.ccy)
+    except ChainFileError as error:
+        return _complain(str(error) if str(options.file) in str(error) else f"{options.file}: {error}")
+    if options.plot is not None:
+        try:
+            fit_file.plot(surface, options.plot)
+        except (OSError, ValueError) as error:
+            return _complain(f"--plot {options.plot}: {error}")
+    if options.json:
+        sys.stdout.buffer.write(orjson.dumps(fit_file.document(surface)) + b"\n")
+    else:
+        print(fit_file.table(surface))
+    return 0
+
+
+def _decode(options: argparse.Namespace) -> int:
+    from derivasys.decode import DECODERS
+    from derivasys.decode.ndjson import encode
+    from derivasys.messages import DecodeError
+    from derivasys.record import capture
+
+    if options.venue not in DECODERS:
+        return _complain(f"venue {options.venue!r} is not known; there are: {', '.join(DECODERS)}")
+    decoder = DECODERS[options.venue]()
+    rejects: Counter[str] = Counter()
+    messages = events = 0
+    try:
+        with options.file.open("rb") if options.file else contextlib.nullcontext(sys.stdin.buffer) as source:
+            for line in capture.read(source):
+                if line.payload is None:
+                    continue
+                messages += 1
+                try:
+                    decoded = decoder.decode(line.payload, line.recv_ns or 0)
+                except DecodeError as error:
+                    rejects[error.reason.value] += 1
+                    print(f"line {line.number}: {error}", file=sys.stderr)
+                    continue
+                for event in decoded:
+                    events += 1
+                    sys.stdout.buffer.write(encode(event, line.recv_ns) + b"\n")
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        return _complain(f"{options.file}: {error.strerror}")
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(rejects.items())) or "none"
+    print(f"{messages} messages, {events} events, rejected: {told}", file=sys.stderr)
+    return 1 if rejects else 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    folder = ROOT / "bench"
+    names = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    if options.name is None:
+        print("\n".join(names) or "no benchmarks here: run from a checkout")
+        return 0
+    if options.name not in names:
+        return _complain(f"no benchmark {options.name!r}; there are: {', '.join(names) or 'none'}")
+    spec = importlib.util.spec_from_file_location(f"bench_{options.name}", folder / f"{options.name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.path.insert(0, str(folder))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    result = module.run()
+    if options.json:
+        sys.stdout.buffer.write(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        print(module.render(result))
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from derivasys.doctor import examine
+
+    failed = False
+    for finding in examine(options.port):
+        print(f"{finding.level:>4}  {finding.what}", flush=True)
+        failed = failed or finding.level == "fail"
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

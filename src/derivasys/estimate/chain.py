@@ -1,0 +1,334 @@
+"""The live option chain of one currency: columns by instrument, written by events, read by cycles.
+
+A message writes a few cells of one row; a cycle reads the rows of the expiries that messages touched. Rows are
+kept in order of expiry, strike, venue and type, so that an expiry is one slice of every column. Cells are written
+through memoryviews, which cost half of numpy's item assignment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from derivasys.messages import (
+    Contract,
+    Event,
+    Forward,
+    Gap,
+    Index,
+    Instrument,
+    Mark,
+    Quote,
+    Status,
+    Trade,
+)
+
+ROWS_MAX = 65_536
+"""Instruments of one currency; listings beyond it are counted as `chain_full` and not kept."""
+CLOSED_STATES = frozenset({"closed", "delivered", "settled", "archivized", "terminated"})
+"""A contract in such a state leaves the chain."""
+OPEN_STATES = frozenset({"open", "created", "started"})
+
+_FLOAT_COLUMNS = (
+    "strike", "tick", "bid", "ask", "bid_size", "ask_size", "mark", "mark_iv", "last_iv",
+)  # fmt: skip
+_INT_COLUMNS = ("event_ns", "recv_ns", "last_ns", "expiry", "slot", "venue")
+_BOOL_COLUMNS = ("is_call", "is_coin", "is_open")
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class VenueForward(Struct):
+    """What one venue says of one expiry's forward, in quote currency."""
+
+    price: float = math.nan
+    name: str = ""
+    recv_ns: int = 0
+    spread: float = math.nan
+    """Half the range of the prices stated lately: rows of one expiry do not move in step."""
+    future_bid: float = math.nan
+    future_ask: float = math.nan
+    future_recv_ns: int = 0
+
+
+class Chain:
+    """All options of one currency on all venues.
+
+    Columns (`bid`, `ask`, … in the contract's own unit, NaN where there is none; `recv_ns`, `event_ns`; `slot`, the
+    position of the row's expiry in `expiries`; `venue`, the position of its name in `venues`) have one entry a row.
+    """
+
+    strike: Floats
+    tick: Floats
+    bid: Floats
+    ask: Floats
+    bid_size: Floats
+    ask_size: Floats
+    mark: Floats
+    mark_iv: Floats
+    last_iv: Floats
+    event_ns: Ints
+    recv_ns: Ints
+    last_ns: Ints
+    expiry: Ints
+    slot: Ints
+    venue: Ints
+    is_call: Bools
+    is_coin: Bools
+    is_open: Bools
+
+    def __init__(self, ccy: str) -> None:
+        self.ccy = ccy
+        self.contracts: list[Contract] = []
+        self.expiries: list[int] = []
+        """Listed expiries, ms UTC, ascending."""
+        self.starts: Ints = np.zeros(1, np.int64)
+        """Rows of expiry i are starts[i]:starts[i+1]."""
+        self.venues: list[str] = []
+        self.forwards: dict[tuple[str, int], VenueForward] = {}
+        """By venue and expiry."""
+        self.index: dict[str, tuple[float, int]] = {}
+        """By venue: spot index and its receive time."""
+        self.ignored: Counter[str] = Counter()
+        """Events that changed nothing, by reason."""
+        self.layout = 0
+        """Counts rebuilds: rows keep their places while it stands still."""
+        self._row: dict[tuple[str, str], int] = {}
+        self._listing: dict[tuple[str, str], Instrument] = {}
+        self._dirty: set[int] = set()
+        self._is_stale_layout = False
+        self._w: dict[str, memoryview[Any]] = {}
+        self._apply: dict[type, Callable[[Any], None]] = {
+            Quote: self._apply_quote,
+            Mark: self._apply_mark,
+            Forward: self._apply_forward,
+            Index: self._apply_index,
+            Instrument: self._apply_instrument,
+            Status: self._apply_status,
+            Gap: self._apply_gap,
+            Trade: self._apply_trade,
+        }
+        self._allocate(0)
+
+    def __len__(self) -> int:
+        return len(self.contracts)
+
+    def apply(self, event: Event) -> None:
+        """Write one event of this currency."""
+        self._apply[type(event)](event)
+
+    def take_dirty(self, now_ns: int) -> list[int]:
+        """Drop what has expired, put new listings in their place, and return the expiries written to since last time.
+
+        Rows, slots and columns are valid from here to the next event.
+        """
+        now_ms = now_ns // 1_000_000
+        if self.expiries and self.expiries[0] <= now_ms:
+            gone = [key for key, at in self._listing.items() if (at.contract.expiry or 0) <= now_ms]
+            for key in gone:
+                del self._listing[key]
+            self._is_stale_layout = True
+        if self._is_stale_layout:
+            self._rebuild()
+        dirty = sorted(self._dirty.intersection(self.expiries))
+        self._dirty.clear()
+        return dirty
+
+    # --- events ---
+
+    def _apply_quote(self, event: Quote) -> None:
+        of = event.contract
+        if of.kind != "option":
+            self._apply_future(event)
+            return
+        row = self._row.get((of.venue, of.symbol))
+        if row is None:
+            self.ignored["unlisted"] += 1
+            return
+        w = self._w
+        if event.event_ns is not None:
+            if event.event_ns < w["event_ns"][row]:
+                self.ignored["out_of_order"] += 1
+                return
+            w["event_ns"][row] = event.event_ns
+        nan = math.nan
+        w["bid"][row] = nan if event.bid is None else event.bid
+        w["ask"][row] = nan if event.ask is None else event.ask
+        w["bid_size"][row] = nan if event.bid_size is None else event.bid_size
+        w["ask_size"][row] = nan if event.ask_size is None else event.ask_size
+        w["recv_ns"][row] = event.recv_ns
+        self._dirty.add(w["expiry"][row])
+
+    def _apply_future(self, event: Quote) -> None:
+        of = event.contract
+        if of.kind != "future" or of.expiry is None:
+            return
+        forward = self._forward_of(of.venue, of.expiry)
+        forward.future_bid = math.nan if event.bid is None else event.bid
+        forward.future_ask = math.nan if event.ask is None else event.ask
+        forward.future_recv_ns = event.recv_ns
+        self._dirty.add(of.expiry)
+
+    def _apply_mark(self, event: Mark) -> None:
+        of = event.contract
+        row = self._row.get((of.venue, of.symbol))
+        if row is None:
+            return
+        w = self._w
+        nan = math.nan
+        w["mark"][row] = nan if event.price is None else event.price
+        w["mark_iv"][row] = nan if event.iv is None else event.iv
+
+    def _apply_trade(self, event: Trade) -> None:
+        of = event.contract
+        row = self._row.get((of.venue, of.symbol))
+        if row is None or event.is_block or event.combo_id is not None:
+            return
+        # The venue's implied vol at the moment of the trade: a last price read against today's forward means nothing.
+        if event.iv is not None:
+            w = self._w
+            w["last_iv"][row] = event.iv
+            w["last_ns"][row] = event.event_ns or event.recv_ns
+            self._dirty.add(w["expiry"][row])
+
+    def _apply_forward(self, event: Forward) -> None:
+        forward = self._forward_of(event.venue, event.expiry)
+        if event.price != forward.price:
+            # An exponential memory of the steps between rows: how far two rows of one expiry disagree.
+            step = abs(event.price - forward.price)
+            if step == step:
+                old = forward.spread if forward.spread == forward.spread else step
+                forward.spread = 0.9 * old + 0.1 * step
+            forward.price = event.price
+            self._dirty.add(event.expiry)
+        forward.name = event.symbol
+        forward.recv_ns = event.recv_ns
+
+    def _apply_index(self, event: Index) -> None:
+        self.index[event.venue] = (event.price, event.recv_ns)
+
+    def _apply_instrument(self, event: Instrument) -> None:
+        of = event.contract
+        if of.kind != "option":
+            return
+        if event.state in CLOSED_STATES:
+            self._delist(of.venue, of.symbol)
+            return
+        key = (of.venue, of.symbol)
+        if key not in self._listing and len(self._listing) >= ROWS_MAX:
+            self.ignored["chain_full"] += 1
+            return
+        self._listing[key] = event
+        if key not in self._row:
+            self._is_stale_layout = True
+            self._append(event)
+        else:
+            self._w["is_open"][self._row[key]] = event.state in OPEN_STATES
+
+    def _apply_status(self, event: Status) -> None:
+        if not event.symbol:
+            return
+        if event.state in CLOSED_STATES:
+            self._delist(event.venue, event.symbol)
+            return
+        row = self._row.get((event.venue, event.symbol))
+        if row is not None:
+            self._w["is_open"][row] = event.state in OPEN_STATES
+            self._dirty.add(self._w["expiry"][row])
+
+    def _apply_gap(self, event: Gap) -> None:
+        row = self._row.get((event.venue, event.symbol))
+        if row is None:
+            return
+        w = self._w
+        for column in ("bid", "ask", "bid_size", "ask_size"):
+            w[column][row] = math.nan
+        self._dirty.add(w["expiry"][row])
+
+    def _delist(self, venue: str, symbol: str) -> None:
+        gone = self._listing.pop((venue, symbol), None)
+        if gone is not None:
+            self._is_stale_layout = True
+            self._dirty.add(gone.contract.expiry or 0)
+
+    def _forward_of(self, venue: str, expiry: int) -> VenueForward:
+        forward = self.forwards.get((venue, expiry))
+        if forward is None:
+            forward = self.forwards[venue, expiry] = VenueForward()
+        return forward
+
+    # --- layout ---
+
+    def _allocate(self, capacity: int) -> None:
+        """Make columns of `capacity` rows, keeping what they hold."""
+        for names, dtype, empty in (
+            (_FLOAT_COLUMNS, np.float64, math.nan),
+            (_INT_COLUMNS, np.int64, 0),
+            (_BOOL_COLUMNS, np.bool_, False),
+        ):
+            for name in names:
+                column: NDArray[Any] = np.full(capacity, empty, dtype)
+                old = getattr(self, name, column[:0])
+                column[: len(old)] = old[:capacity]
+                setattr(self, name, column)
+                self._w[name] = column.data
+
+    def _append(self, listing: Instrument) -> None:
+        """Give a new listing a row at the end, so that its quotes are not lost before the next rebuild."""
+        of = listing.contract
+        row = len(self.contracts)
+        if row >= len(self.strike):
+            self._allocate(max(256, 2 * row))
+        self.contracts.append(of)
+        self._row[of.venue, of.symbol] = row
+        self._write_terms(row, listing)
+        self._dirty.add(of.expiry or 0)
+
+    def _write_terms(self, row: int, listing: Instrument) -> None:
+        of = listing.contract
+        if of.venue not in self.venues:
+            self.venues.append(of.venue)
+        w = self._w
+        w["strike"][row] = of.strike or math.nan
+        w["tick"][row] = listing.tick_size or math.nan
+        w["expiry"][row] = of.expiry or 0
+        w["venue"][row] = self.venues.index(of.venue)
+        w["is_call"][row] = of.type == "C"
+        w["is_coin"][row] = of.price_unit == "coin"
+        w["is_open"][row] = listing.state in OPEN_STATES
+
+    def _rebuild(self) -> None:
+        """Put the rows of all listings in order of expiry, strike, venue, type."""
+        self._is_stale_layout = False
+        self.layout += 1
+        listings = sorted(
+            self._listing.values(),
+            key=lambda at: (
+                at.contract.expiry, at.contract.strike, at.contract.venue, at.contract.type,
+            ),
+        )  # fmt: skip
+        source = np.array(
+            [self._row[at.contract.venue, at.contract.symbol] for at in listings], np.int64
+        )
+        for name in _FLOAT_COLUMNS + _INT_COLUMNS + _BOOL_COLUMNS:
+            column = getattr(self, name)[source].copy()
+            setattr(self, name, column)
+            self._w[name] = column.data
+        self.contracts = [at.contract for at in listings]
+        self._row = {(of.venue, of.symbol): row for row, of in enumerate(self.contracts)}
+        for row, listing in enumerate(listings):
+            self._write_terms(row, listing)
+        expiries, starts = np.unique(self.expiry, return_index=True)
+        self.expiries = [int(at) for at in expiries]
+        self.starts = np.append(starts, len(self.contracts)).astype(np.int64)
+        self.slot[:] = np.repeat(np.arange(len(expiries)), np.diff(self.starts))
+        listed = set(self.expiries)
+        self.forwards = {key: at for key, at in self.forwards.items() if key[1] in listed}

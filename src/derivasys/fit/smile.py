@@ -1,0 +1,307 @@
+"""Free (unconstrained) raw-SVI fits of a whole board in one call."""
+
+import math
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from derivasys.analytics.ssvi import raw_from_ssvi
+from derivasys.analytics.svi import w_at
+from derivasys.fit.slice import SLOPE_MAX, descend, from_raw, quote_loss, seed, to_raw
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+SPARSE_MAX = 5
+"""Slices of at most this many quotes take their shape from a neighbour."""
+HUBER = 1.0
+"""Residual, in bid-ask spreads of iv, from which a quote counts linearly rather than quadratically."""
+
+
+class FitStatus(IntEnum):
+    """How a slice came about."""
+
+    FITTED = 0  # five parameters from its own quotes
+    SPARSE_NEIGHBOUR = (
+        1  # 1 to 5 quotes: shape of the nearest fitted expiry, level and what else the quotes say
+    )
+    SPARSE_DEFAULT = (
+        2  # 1 to 5 quotes and no fitted expiry: a standard SSVI shape, level from the quotes
+    )
+    NO_QUOTES = 3  # no usable quote: parameters NaN
+    NOT_CONVERGED = (
+        4  # best point after the iteration limit; parameters are usable, quality is in rmse_iv
+    )
+
+
+class SmileFits(NamedTuple):
+    """Fits of n expiries."""
+
+    params: FloatArray  # (n, 5) raw a, b, rho, m, sigma in total variance; NaN when NO_QUOTES
+    objective: FloatArray  # (n,) pseudo-Huber sum over the quotes, in squared bid-ask spreads
+    rmse_iv: FloatArray  # (n,) root mean square of iv_fit - mid_iv over the quotes, decimal (0.01 = one vol point)
+    inside_share: FloatArray  # (n,) share of the quotes whose fitted w lies inside [w_bid, w_ask]
+    count: IntArray  # (n,) quotes used
+    iterations: IntArray  # (n,) Newton steps
+    status: npt.NDArray[np.uint8]  # (n,) `FitStatus`
+
+
+@njit(cache=True, error_model="numpy")
+def slice_level(w: FloatArray, weight: FloatArray) -> float:
+    """Return the precision-weighted mean of w: the scale of the slice's total variance."""
+    return np.dot(w, weight) / weight.sum()
+
+
+@njit(cache=True, error_model="numpy")
+def slice_bounds(k: FloatArray, level: float, low: FloatArray, high: FloatArray) -> None:
+    """Fill the bounds of x = (a, p, q, m, lns): Lee's slopes, m within the quotes, sigma between 1 % of the scale and 4 scales or half-ranges."""
+    scale = math.sqrt(level)
+    k_low, k_high = min(k[0], 0.0), max(k[-1], 0.0)
+    low[0], high[0] = -np.inf, np.inf
+    low[1], high[1] = 0.0, SLOPE_MAX
+    low[2], high[2] = 0.0, SLOPE_MAX
+    low[3], high[3] = k_low - scale, k_high + scale
+    low[4], high[4] = math.log(0.01 * scale), math.log(4.0 * max(scale, 0.5 * (k_high - k_low)))
+
+
+@njit(cache=True, error_model="numpy")
+def weak_prior(level: float, prior: FloatArray, precision: FloatArray) -> None:
+    """Fill the weak prior of a well-quoted slice: SSVI with phi = 1.2 / sqrt(level), worth 0.001 squared spreads."""
+    scale = math.sqrt(level)
+    prior[0], prior[1], prior[2], prior[3], prior[4] = (
+        level,
+        0.6 * scale,
+        0.6 * scale,
+        0.0,
+        math.log(0.8 * scale),
+    )
+    precision[0] = 0.0
+    precision[1] = precision[2] = 1e-6 / level
+    precision[3] = 1e-3 / level
+    precision[4] = 2e-3
+
+
+@njit(cache=True, error_model="numpy")
+def _scaled_neighbour(
+    raw: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, out: FloatArray
+) -> None:
+    """Fill out with the neighbour's slice c w(k / sqrt(c)), c by weighted least squares in ln w."""
+    c = 1.0
+    for _ in range(30):
+        root = math.sqrt(c)
+        top = bottom = 0.0
+        for i in range(k.shape[0]):
+            v = weight[i] * w[i] * w[i]
+            model = c * w_at(k[i] / root, raw[0], raw[1], raw[2], raw[3], raw[4])
+            top += v * math.log(w[i] / model)
+            bottom += v
+        c *= math.exp(top / bottom)
+        if abs(top) <= 1e-12 * bottom:
+            break
+    root = math.sqrt(c)
+    out[0], out[1], out[2], out[3], out[4] = (
+        raw[0] * c,
+        raw[1] * root,
+        raw[2],
+        raw[3] * root,
+        raw[4] * root,
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def _summarise(
+    i: int,
+    raw: FloatArray,
+    k: FloatArray,
+    w: FloatArray,
+    w_bid: FloatArray,
+    w_ask: FloatArray,
+    tau: float,
+    rmse: FloatArray,
+    inside: FloatArray,
+) -> None:
+    """Fill rmse[i] and inside[i] of one slice."""
+    total = 0.0
+    hits = 0
+    for j in range(k.shape[0]):
+        model = w_at(k[j], raw[0], raw[1], raw[2], raw[3], raw[4])
+        total += (math.sqrt(max(model, 0.0) / tau) - math.sqrt(w[j] / tau)) ** 2
+        if w_bid[j] <= model <= w_ask[j]:
+            hits += 1
+    count = k.shape[0]
+    rmse[i] = math.sqrt(total / count) if count else np.nan
+    inside[i] = hits / count if count else np.nan
+
+
+@njit(cache=True, error_model="numpy")
+def _fit_own(
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    start: FloatArray,
+    huber: float,
+    raw: FloatArray,
+) -> tuple[float, int, bool]:
+    """Fit one slice from its own quotes; return (quote loss, iterations, converged)."""
+    x, other = np.empty(5), np.empty(5)
+    low, high, prior, precision = np.empty(5), np.empty(5), np.empty(5), np.empty(5)
+    level = slice_level(w, weight)
+    slice_bounds(k, level, low, high)
+    weak_prior(level, prior, precision)
+    warm = start[4] > 0.0 and start[1] > 0.0
+    loss, steps, converged = np.inf, 0, False
+    if warm:
+        from_raw(start, x)
+        loss, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, 60)
+    if not (warm and converged):
+        seed(k, w, weight, huber, math.sqrt(level), low, high, other)
+        other_loss, more, other_converged = descend(
+            other, k, w, weight, huber, prior, precision, low, high, 120
+        )
+        steps += more
+        if other_loss < loss:
+            x[:] = other
+            converged = other_converged
+    to_raw(x, raw)
+    return quote_loss(x, k, w, weight, huber), steps, converged
+
+
+@njit(cache=True, error_model="numpy")
+def _fit_sparse(
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    shape: FloatArray,
+    huber: float,
+    raw: FloatArray,
+) -> tuple[float, int, bool]:
+    """Fit a slice of few quotes: shape scaled to their level, then a fit with that shape as a strong prior."""
+    x, prior = np.empty(5), np.empty(5)
+    low, high, precision = np.empty(5), np.empty(5), np.empty(5)
+    _scaled_neighbour(shape, k, w, weight, raw)
+    from_raw(raw, prior)
+    slope = 0.5 * (prior[1] + prior[2])
+    precision[0] = 0.0
+    precision[1] = precision[2] = 1.0 / (0.2 * slope) ** 2
+    precision[3] = 1.0 / (0.2 * raw[4]) ** 2
+    precision[4] = 1.0 / 0.2**2
+    slice_bounds(k, max(w_at(0.0, raw[0], raw[1], raw[2], raw[3], raw[4]), 1e-12), low, high)
+    low[3], high[3] = min(low[3], prior[3]), max(high[3], prior[3])
+    low[4], high[4] = min(low[4], prior[4]), max(high[4], prior[4])
+    x[:] = prior
+    _, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, 60)
+    to_raw(x, raw)
+    return quote_loss(x, k, w, weight, huber), steps, converged
+
+
+@njit(cache=True, error_model="numpy")
+def _fit_board(
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    w_bid: FloatArray,
+    w_ask: FloatArray,
+    tau: FloatArray,
+    start: FloatArray,
+    huber: float,
+    params: FloatArray,
+    objective: FloatArray,
+    rmse: FloatArray,
+    inside: FloatArray,
+    iterations: IntArray,
+    status: npt.NDArray[np.uint8],
+) -> None:
+    """Fill the outputs: well-quoted expiries first, then the sparse ones from their neighbours."""
+    n = tau.shape[0]
+    shape = np.empty(5)
+    for sparse in (False, True):
+        for i in range(n):
+            lo, hi = offsets[i], offsets[i + 1]
+            count = hi - lo
+            if (count <= SPARSE_MAX) != sparse:
+                continue
+            kk, ww, vv = k[lo:hi], w[lo:hi], weight[lo:hi]
+            if count == 0:
+                params[i] = np.nan
+                objective[i], rmse[i], inside[i], iterations[i], status[i] = (
+                    np.nan,
+                    np.nan,
+                    np.nan,
+                    0,
+                    3,
+                )
+                continue
+            if not sparse:
+                objective[i], iterations[i], converged = _fit_own(
+                    kk, ww, vv, start[i], huber, params[i]
+                )
+                status[i] = 0 if converged else 4
+            else:
+                nearest = -1
+                for j in range(n):
+                    own = offsets[j + 1] - offsets[j] > SPARSE_MAX
+                    if own and (
+                        nearest < 0
+                        or abs(math.log(tau[j] / tau[i])) < abs(math.log(tau[nearest] / tau[i]))
+                    ):
+                        nearest = j
+                status[i] = 1 if nearest >= 0 else 2
+                if nearest >= 0:
+                    shape[:] = params[nearest]
+                else:
+                    level = slice_level(ww, vv)
+                    shape[0], shape[1], shape[2], shape[3], shape[4] = raw_from_ssvi(
+                        level, 1.2 * math.sqrt(level), -0.1
+                    )
+                objective[i], iterations[i], _ = _fit_sparse(kk, ww, vv, shape, huber, params[i])
+            _summarise(i, params[i], kk, ww, w_bid[lo:hi], w_ask[lo:hi], tau[i], rmse, inside)
+
+
+def fit_smiles(
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    w_bid: FloatArray,
+    w_ask: FloatArray,
+    tau: FloatArray,
+    start: FloatArray | None = None,
+    *,
+    huber: float = HUBER,
+) -> SmileFits:
+    """Return the `SmileFits` of n expiries: weighted robust raw-SVI fits without arbitrage constraints.
+
+    CSR layout: quotes offsets[i]:offsets[i+1] of the flat arrays belong to expiry i, k ascending within each
+    (`fit.quotes.group_by_expiry`). `w` target total variance, `weight` its precision so that sqrt(weight) (w_fit - w)
+    is in bid-ask spreads, `w_bid`, `w_ask` for the share inside, `tau` (n,) years ascending, `start` (n, 5) raw
+    parameters of the last cycle with NaN rows for a cold start. Deterministic; a warm start changes the work, and the
+    answer only by the convergence tolerance (about 1e-8 in iv) where the minimum is unique.
+    """
+    n = int(tau.shape[0])
+    first = (
+        np.full((n, 5), np.nan) if start is None else np.ascontiguousarray(start, dtype=np.float64)
+    )
+    params, objective, rmse, inside = np.empty((n, 5)), np.empty(n), np.empty(n), np.empty(n)
+    iterations, status = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.uint8)
+    _fit_board(
+        offsets,
+        k,
+        w,
+        weight,
+        w_bid,
+        w_ask,
+        tau,
+        first,
+        huber,
+        params,
+        objective,
+        rmse,
+        inside,
+        iterations,
+        status,
+    )
+    return SmileFits(params, objective, rmse, inside, np.diff(offsets), iterations, status)

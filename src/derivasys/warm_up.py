@@ -1,0 +1,32 @@
+"""Compiles every numeric kernel, or loads it from numba's cache, before the first market data arrive."""
+
+from __future__ import annotations
+
+from derivasys.calibrate import Rules
+from derivasys.messages import Contract, Forward, Instrument, Quote
+from derivasys.pipeline import Pipeline
+
+_DAY_MS = 86_400_000
+_STRIKES = (70.0, 80.0, 90.0, 95.0, 100.0, 105.0, 110.0, 120.0, 130.0)
+
+
+def warm_up() -> None:
+    """Calibrate a small made-up board twice: cold and warm, with well-quoted and sparse expiries."""
+    pipeline = Pipeline(Rules())
+    for days, strikes in ((10, _STRIKES), (40, _STRIKES), (90, _STRIKES[3:6])):
+        expiry = days * _DAY_MS
+        for strike in strikes:
+            for kind in ("C", "P"):
+                symbol = f"WARM-{days}-{strike:g}-{kind}"
+                of = Contract("warm", symbol, "WARM", "option", "quote", expiry, strike, kind)
+                pipeline.apply(Instrument(of, 0, tick_size=0.01))
+                intrinsic = max(0.0, 100.0 - strike if kind == "C" else strike - 100.0)
+                value = intrinsic + 4.0 * (days / 30.0) ** 0.5 * 0.97 ** abs(strike - 100.0)
+                pipeline.apply(Quote(of, 0, 0, value - 0.1, value + 0.1, 1.0, 1.0))
+        pipeline.apply(Forward("warm", "given", "WARM", expiry, 0, 0, 100.0))
+    pipeline.drain(1_000_000)
+    pipeline.drain(2_000_000_000)
+
+
+if __name__ == "__main__":
+    warm_up()

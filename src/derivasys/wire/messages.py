@@ -1,0 +1,411 @@
+"""The contract: every message of the WebSocket and every REST body, as types.
+
+JSON Schemas (`schemas.json`), the OpenAPI document and the dashboard's TypeScript types are generated
+from here by `derivasys schema`; a test fails when they are out of date.
+
+Units: vols, risk reversals and flies in vol points (44.18 means 44.18 %), `tau` in years, `days` in
+days, instants in integer milliseconds UTC, prices in quote currency unless the field says `_coin`.
+An absent field is a missing value; 0 is zero; null appears only in patches, where it removes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+SCHEMA = 1
+
+Source = Literal["live", "replay", "simulated", "file"]
+FeedState = Literal["connecting", "live", "stale", "down"]
+SmileState = Literal["fitted", "held", "rejected"]
+Verdict = Literal["certified", "violated", "unchecked"]
+Channel = Literal["surface", "levels", "tenors", "fit", "status"]
+
+
+class Part(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """A piece of a message: absent fields are missing values."""
+
+
+# --- surface -------------------------------------------------------------------------------------
+
+
+class Conventions(Part, frozen=True, kw_only=True):
+    """What the numbers mean. Every node follows these."""
+
+    delta: Literal["forward", "premium_adjusted"]
+    fly: Literal["full", "half"]
+    atm: Literal["forward"]
+    day_count: Literal["ACT/365"]
+    expiry_time: Literal["08:00 UTC"]
+
+
+class ForwardPrice(Part, frozen=True, kw_only=True):
+    """The forward of an expiry in quote currency, where it comes from, and how sure it is."""
+
+    price: float
+    source: Literal["venue", "future", "parity", "index", "given"]
+    stderr_bp: float | UnsetType = UNSET
+    age_ms: int | UnsetType = UNSET
+
+
+class SviParams(Part, frozen=True, kw_only=True):
+    """Raw SVI in total variance: w(k) = a + b(rho(k-m) + sqrt((k-m)^2 + sigma^2))."""
+
+    a: float
+    b: float
+    rho: float
+    m: float
+    sigma: float
+
+
+class Node(Part, frozen=True, kw_only=True):
+    """One delta node of a smile."""
+
+    option_type: Literal["C", "P"]
+    target_delta: float
+    """Signed: -0.25 for 25P."""
+    delta: float
+    delta_error: float
+    log_moneyness: float
+    strike: float
+    vol: float
+    bid_vol: float | UnsetType = UNSET
+    ask_vol: float | UnsetType = UNSET
+    quotes: int
+    """Used quotes between this node's neighbours."""
+    age_ms: int | UnsetType = UNSET
+    is_extrapolated: bool
+
+
+class Certificate(Part, frozen=True, kw_only=True):
+    """Static arbitrage of the parameters as published; `unchecked` where nothing was proved."""
+
+    butterfly: Verdict
+    calendar: Verdict
+    """Against the next shorter expiry."""
+    lee: Verdict
+    min_g: float | UnsetType = UNSET
+    min_g_k: float | UnsetType = UNSET
+    calendar_margin: float | UnsetType = UNSET
+    """Least w(k, this) - w(k, shorter) over k."""
+
+
+class SmileFit(Part, frozen=True, kw_only=True):
+    """How the smile was obtained."""
+
+    state: SmileState
+    rmse: float | UnsetType = UNSET
+    """Vol points."""
+    reasons: list[str]
+
+
+class QuotePoint(Part, frozen=True, kw_only=True):
+    """One quote as the fit saw it (`derivasys fit --json` only)."""
+
+    strike: float
+    log_moneyness: float
+    type: Literal["C", "P"]
+    venue: str
+    bid_iv: float | UnsetType = UNSET
+    ask_iv: float | UnsetType = UNSET
+    used: bool
+    reason: str | UnsetType = UNSET
+
+
+class Smile(Part, frozen=True, kw_only=True):
+    """The fitted smile of one expiry."""
+
+    expiry: int
+    label: str
+    days: float
+    tau: float
+    forward: ForwardPrice | UnsetType = UNSET
+    atm: float | UnsetType = UNSET
+    """Forward level of the at-the-money node, quote currency."""
+    atm_vol: float | UnsetType = UNSET
+    params: SviParams | UnsetType = UNSET
+    risk_reversals: dict[str, float] | UnsetType = UNSET
+    flies: dict[str, float] | UnsetType = UNSET
+    nodes: dict[str, Node] | UnsetType = UNSET
+    certificate: Certificate
+    fit: SmileFit
+    quotes: list[QuotePoint] | UnsetType = UNSET
+
+
+# --- levels --------------------------------------------------------------------------------------
+
+
+class Level(Part, frozen=True, kw_only=True):
+    """The market at one strike on one venue: the out-of-the-money option."""
+
+    option_type: Literal["C", "P"]
+    bid_vol: float | UnsetType = UNSET
+    ask_vol: float | UnsetType = UNSET
+    last_vol: float | UnsetType = UNSET
+    """Of the last trade on the book, at its own time."""
+    last_ts: int | UnsetType = UNSET
+    mark_vol: float | UnsetType = UNSET
+    bid: float | UnsetType = UNSET
+    ask: float | UnsetType = UNSET
+    bid_size: float | UnsetType = UNSET
+    """Coins."""
+    ask_size: float | UnsetType = UNSET
+    ts: int | UnsetType = UNSET
+    """Receive time of the quote."""
+    used: bool
+    reason: str | UnsetType = UNSET
+    """Why the fit did not use it."""
+
+
+# --- tenors --------------------------------------------------------------------------------------
+
+
+class TenorRow(Part, frozen=True, kw_only=True):
+    """The surface at a fixed tenor, between certified or fitted expiries."""
+
+    label: str
+    days: float
+    tau: float
+    forward: float | UnsetType = UNSET
+    atm_vol: float | UnsetType = UNSET
+    risk_reversals: dict[str, float] | UnsetType = UNSET
+    flies: dict[str, float] | UnsetType = UNSET
+    vols: dict[str, float] | UnsetType = UNSET
+    is_extrapolated: bool
+
+
+# --- fit -----------------------------------------------------------------------------------------
+
+
+class ExpiryFit(Part, frozen=True, kw_only=True):
+    """Fit diagnostics of one expiry."""
+
+    expiry: int
+    label: str
+    state: SmileState
+    reasons: list[str]
+    rmse: float | UnsetType = UNSET
+    inside: float | UnsetType = UNSET
+    """Share of used two-sided quotes whose band holds the fit, 0..1."""
+    quotes: int
+    used: int
+    rejected: dict[str, int]
+    """Unused quotes by reason."""
+
+
+# --- envelopes -----------------------------------------------------------------------------------
+
+
+class Envelope(Part, frozen=True, kw_only=True):
+    """What every server message carries."""
+
+    schema: int
+    ts: int
+
+
+class SurfaceEnvelope(Envelope, frozen=True, kw_only=True):
+    """What every message with surface data carries."""
+
+    ccy: str
+    epoch: str
+    seq: int
+    version: int
+
+
+class SurfaceSnapshot(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="svi_surface_snapshot"):
+    conventions: Conventions
+    smiles: dict[str, Smile]
+
+
+class SurfacePatch(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="svi_surface_patch"):
+    """A merge patch: `smiles` and `conventions` hold what changed, null what is gone."""
+
+    conventions: dict[str, Any] | UnsetType = UNSET
+    smiles: dict[str, Any] | UnsetType = UNSET
+
+
+class LevelsSnapshot(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="smile_levels_snapshot"):
+    levels: dict[str, dict[str, dict[str, Level]]]
+
+
+class LevelsPatch(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="smile_levels_patch"):
+    levels: dict[str, Any] | UnsetType = UNSET
+
+
+class TenorSnapshot(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="svi_tenor_snapshot"):
+    tenors: dict[str, TenorRow]
+
+
+class TenorPatch(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="svi_tenor_patch"):
+    tenors: dict[str, Any] | UnsetType = UNSET
+
+
+class FitStatus(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="surface_fit_status"):
+    """Whole each time."""
+
+    objective: float | UnsetType = UNSET
+    rmse: float | UnsetType = UNSET
+    inside: float | UnsetType = UNSET
+    elapsed_ms: float | UnsetType = UNSET
+    """Time of the whole cycle; absent in a replay, where no clock is read."""
+    stages_ms: dict[str, float] | UnsetType = UNSET
+    expiries: list[ExpiryFit]
+
+
+class VenueStatus(Part, frozen=True, kw_only=True):
+    venue: str
+    state: FeedState
+    detail: str | UnsetType = UNSET
+    age_ms: int | UnsetType = UNSET
+    """Since the last market-data frame."""
+    rate: float
+    """Frames a second over the last seconds."""
+    messages: int
+    reconnects: int
+    gaps: int
+    drops: int
+    rejects: dict[str, int]
+    ccys: list[str]
+
+
+class SourceStatus(Part, frozen=True, kw_only=True):
+    kind: Source
+    label: str
+    """For the screen: what is shown, where it comes from."""
+    recorded: dict[str, int] | UnsetType = UNSET
+    """By currency, the recorded instant that a replay or simulation starts from."""
+
+
+class Quantiles(Part, frozen=True, kw_only=True):
+    p50: float
+    p99: float
+
+
+class StatusMessage(Envelope, frozen=True, kw_only=True, tag_field="type", tag="status"):
+    """Whole each time; `ts` is the server's own clock, also in a replay."""
+
+    available_ccys: list[str]
+    source: SourceStatus
+    venues: list[VenueStatus]
+    latency_ms: dict[str, Quantiles]
+    """By stage, over the last seconds."""
+    clients: int
+    build: str
+
+
+class ErrorMessage(Envelope, frozen=True, kw_only=True, tag_field="type", tag="error"):
+    code: str
+    message: str
+    path: str | UnsetType = UNSET
+
+
+class Pong(Envelope, frozen=True, kw_only=True, tag_field="type", tag="pong"):
+    id: str | int | UnsetType = UNSET
+
+
+ServerMessage = (
+    SurfaceSnapshot
+    | SurfacePatch
+    | LevelsSnapshot
+    | LevelsPatch
+    | TenorSnapshot
+    | TenorPatch
+    | FitStatus
+    | StatusMessage
+    | ErrorMessage
+    | Pong
+)
+
+
+# --- client to server ----------------------------------------------------------------------------
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type"):
+    """What a client may say; all of it is optional."""
+
+
+class SelectCurrency(Request, frozen=True, kw_only=True, tag="select_currency"):
+    ccy: str
+
+
+class Subscribe(Request, frozen=True, kw_only=True, tag="subscribe"):
+    channels: list[Channel] | UnsetType = UNSET
+    ccys: list[str] | UnsetType = UNSET
+    rate_ms: Literal[50, 200, 1000] | UnsetType = UNSET
+
+
+class Unsubscribe(Request, frozen=True, kw_only=True, tag="unsubscribe"):
+    channels: list[Channel] | UnsetType = UNSET
+    ccys: list[str] | UnsetType = UNSET
+
+
+class Resync(Request, frozen=True, kw_only=True, tag="resync"):
+    channel: Channel
+    ccy: str
+
+
+class Ping(Request, frozen=True, kw_only=True, tag="ping"):
+    id: str | int | UnsetType = UNSET
+
+
+ClientMessage = SelectCurrency | Subscribe | Unsubscribe | Resync | Ping
+
+
+# --- REST bodies ---------------------------------------------------------------------------------
+
+
+class Document(Part, frozen=True, kw_only=True):
+    """What every REST body of one currency carries."""
+
+    schema: int
+    ts: int
+    ccy: str
+    epoch: str
+    version: int
+    source: Source
+
+
+class SurfaceDocument(Document, frozen=True, kw_only=True):
+    conventions: Conventions
+    smiles: list[Smile]
+
+
+class LevelsDocument(Document, frozen=True, kw_only=True):
+    levels: dict[str, dict[str, dict[str, Level]]]
+
+
+class TenorsDocument(Document, frozen=True, kw_only=True):
+    tenors: list[TenorRow]
+
+
+class DiagnosticsDocument(Document, frozen=True, kw_only=True):
+    objective: float | UnsetType = UNSET
+    rmse: float | UnsetType = UNSET
+    inside: float | UnsetType = UNSET
+    elapsed_ms: float | UnsetType = UNSET
+    stages_ms: dict[str, float] | UnsetType = UNSET
+    expiries: list[ExpiryFit]
+
+
+class SiteConfig(Part, frozen=True, kw_only=True):
+    """`/config.json`: what the static page needs to find its socket."""
+
+    ws_path: str
+    ws_url: str | UnsetType = UNSET
+    """Absolute address when the socket lives on another host."""
+    build: str
+
+
+class Problem(Part, frozen=True, kw_only=True):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | UnsetType = UNSET
+    path: str | UnsetType = UNSET
+
+
+DECODE_CLIENT = msgspec.json.Decoder(ClientMessage)

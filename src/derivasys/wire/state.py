@@ -1,0 +1,350 @@
+"""A surface as published: tables of the channels `surface`, `levels` and `tenors`, and the body of `fit`.
+
+Every number is rounded here, once, to the precision that is sent; risk reversals and flies are formed from node vols
+as published, so that what a reader can recompute agrees to the last digit.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derivasys.analytics.svi import round_published
+from derivasys.estimate.forward import SOURCES
+from derivasys.expiry import expiry_label
+from derivasys.fit.quotes import QuoteReason
+from derivasys.nodes import deltas
+from derivasys.nodes.tenors import TENOR_TAU, TENORS
+from derivasys.surface import FITTED, STATES, VERDICTS, Board, Surface
+from derivasys.wire.feed import State
+from derivasys.wire.table import Field, Layout, Path, Table, Tree
+
+Floats = NDArray[np.float64]
+
+CONVENTIONS = {
+    "delta": "forward",
+    "fly": "full",
+    "atm": "forward",
+    "day_count": "ACT/365",
+    "expiry_time": "08:00 UTC",
+}
+VOL_DECIMALS = 3
+"""Vol points."""
+_FALSE_TRUE = (False, True)
+_REASONS = tuple(reason.name.lower() for reason in QuoteReason)
+_RR = tuple(f"RR{delta:02d}" for delta in deltas.DELTAS)
+_FLY = tuple(f"FLY{delta:02d}" for delta in deltas.DELTAS)
+
+
+def state_of(surface: Surface) -> State:
+    """Return what is published of a surface."""
+    decimals = price_decimals(surface.forward)
+    return State(
+        ccy=surface.ccy,
+        version=surface.version,
+        ts=surface.now_ns // 1_000_000,
+        conventions=CONVENTIONS,
+        tables={
+            "surface": _smiles(surface, decimals),
+            "levels": _levels(surface.board, surface, decimals),
+            "tenors": _tenors(surface, decimals),
+        },
+        fit=fit_body(surface),
+    )
+
+
+def price_decimals(forward: Floats) -> int:
+    """Return the digits after the point of prices: five significant ones of a hundredth of the forward, at least 2."""
+    known = forward[np.isfinite(forward)]
+    if not len(known):
+        return 2
+    return min(9, max(2, 5 - math.floor(math.log10(float(known.min())))))
+
+
+# --- surface -------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def _smile_layout(decimals: int) -> Layout:
+    fields = [
+        Field(("tau",)),
+        Field(("days",), 3),
+        Field(("forward", "price"), decimals),
+        Field(("forward", "source"), codes=SOURCES),
+        Field(("forward", "stderr_bp"), 2),
+        Field(("forward", "age_ms"), 0),
+        Field(("atm",), decimals),
+        Field(("atm_vol",), VOL_DECIMALS),
+        *(Field(("params", name)) for name in ("a", "b", "rho", "m", "sigma")),
+        Field(("certificate", "butterfly"), codes=VERDICTS),
+        Field(("certificate", "calendar"), codes=VERDICTS),
+        Field(("certificate", "lee"), codes=VERDICTS),
+        Field(("certificate", "min_g"), 6),
+        Field(("certificate", "min_g_k"), 4),
+        Field(("certificate", "calendar_margin"), 9),
+        Field(("fit", "state"), codes=STATES),
+        Field(("fit", "rmse"), VOL_DECIMALS),
+        *(Field(("risk_reversals", name), VOL_DECIMALS) for name in _RR),
+        *(Field(("flies", name), VOL_DECIMALS) for name in _FLY),
+    ]
+    for name in deltas.NODES:
+        node = ("nodes", name)
+        fields += [
+            Field((*node, "option_type"), codes=("P", "C")),
+            Field((*node, "target_delta"), 4),
+            Field((*node, "delta"), 4),
+            Field((*node, "delta_error"), 6),
+            Field((*node, "log_moneyness"), 5),
+            Field((*node, "strike"), decimals),
+            Field((*node, "vol"), VOL_DECIMALS),
+            Field((*node, "bid_vol"), VOL_DECIMALS),
+            Field((*node, "ask_vol"), VOL_DECIMALS),
+            Field((*node, "quotes"), 0),
+            Field((*node, "age_ms"), 0),
+            Field((*node, "is_extrapolated"), codes=_FALSE_TRUE),
+        ]
+    return Layout(fields)
+
+
+def _smiles(surface: Surface, decimals: int) -> Table:
+    n = len(surface)
+    nodes: deltas.Nodes = surface.nodes
+    vol = _round(100.0 * nodes.vol, VOL_DECIMALS)
+    has_params = np.isfinite(surface.params).all(axis=1)
+    known = np.isfinite(surface.forward)
+    columns: list[Any] = [
+        round_published(surface.tau),
+        365.0 * surface.tau,
+        surface.forward,
+        np.array([SOURCES.index(s) if s else 0 for s in surface.forward_source], np.float64),
+        surface.forward_stderr_bp,
+        _seconds_in_ms(surface.forward_age_s),
+        np.where(has_params, surface.forward, np.nan),
+        vol[:, deltas.ATM],
+        *surface.params.T,
+        surface.butterfly,
+        surface.calendar,
+        surface.lee,
+        surface.min_g,
+        surface.min_g_k,
+        surface.calendar_margin,
+        surface.state,
+        100.0 * surface.rmse,
+        *deltas.risk_reversals(vol).T,
+        *deltas.flies(vol).T,
+    ]
+    columns[3] = np.where(known, columns[3], np.nan)
+    head = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    reached = np.isfinite(vol)
+    is_call = np.broadcast_to(deltas.IS_CALL.astype(np.float64), vol.shape)
+    strike = surface.forward[:, None] * np.exp(nodes.k)
+    target = nodes.delta - nodes.delta_error
+    body = np.stack(
+        [
+            is_call, target, nodes.delta, nodes.delta_error, nodes.k, strike, vol,
+            100.0 * nodes.bid_vol, 100.0 * nodes.ask_vol, nodes.quotes,
+            _seconds_in_ms(nodes.age_s), nodes.is_extrapolated,
+        ],
+        axis=2,
+    )  # fmt: skip
+    body = np.where(reached[:, :, None], body, np.nan).reshape(n, -1)
+    layout = _smile_layout(decimals)
+    return Table(
+        layout=layout,
+        keys=_expiry_keys(surface.expiries),
+        values=layout.rounded(np.concatenate((head, body), axis=1)),
+        fixed=_smile_fixed(surface.expiries),
+        notes=tuple({("fit", "reasons"): list(reasons)} for reasons in surface.reasons),
+    )
+
+
+@lru_cache(maxsize=256)
+def _expiry_keys(expiries: tuple[int, ...]) -> tuple[Path, ...]:
+    return tuple((str(expiry),) for expiry in expiries)
+
+
+@lru_cache(maxsize=256)
+def _smile_fixed(expiries: tuple[int, ...]) -> tuple[Tree, ...]:
+    return tuple({"expiry": expiry, "label": expiry_label(expiry)} for expiry in expiries)
+
+
+# --- levels --------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def _level_layout(decimals: int) -> Layout:
+    return Layout(
+        [
+            Field(("option_type",), codes=("P", "C")),
+            Field(("bid_vol",), VOL_DECIMALS),
+            Field(("ask_vol",), VOL_DECIMALS),
+            Field(("last_vol",), VOL_DECIMALS),
+            Field(("last_ts",), 0),
+            Field(("mark_vol",), VOL_DECIMALS),
+            Field(("bid",), decimals),
+            Field(("ask",), decimals),
+            Field(("bid_size",)),
+            Field(("ask_size",)),
+            Field(("ts",), 0),
+            Field(("used",), codes=_FALSE_TRUE),
+            Field(("reason",), codes=_REASONS),
+        ]
+    )
+
+
+class _Cells:
+    """What of a board changes only with its listing."""
+
+    def __init__(self, board: Board, expiries: tuple[int, ...]) -> None:
+        self.symbols = board.symbols
+        self.call, self.put = board.cells[:, 0], board.cells[:, 1]
+        either = np.maximum(self.call, self.put)
+        self.strike = board.strike[either]
+        self.slot = board.slot[either]
+        self.keys: tuple[Path, ...] = tuple(
+            (str(expiries[slot]), strike_key(strike), board.venues[venue])
+            for slot, strike, venue in zip(
+                self.slot.tolist(), self.strike.tolist(), board.venue[either].tolist(), strict=True
+            )
+        )
+
+
+_CELLS: dict[str, _Cells] = {}
+"""The last listing's cells by currency: one entry a currency, replaced when its listing changes."""
+
+
+def _levels(board: Board, surface: Surface, decimals: int) -> Table:
+    cells = _CELLS.get(surface.ccy)
+    if cells is None or cells.symbols is not board.symbols:
+        cells = _CELLS[surface.ccy] = _Cells(board, surface.expiries)
+    # The out-of-the-money option speaks for a strike, unless only the other one is listed or usable.
+    is_call = cells.strike >= surface.forward[cells.slot]
+    row = np.where(is_call, cells.call, cells.put)
+    other = np.where(is_call, cells.put, cells.call)
+    swap = (row < 0) | ((other >= 0) & (board.reason[row] != 0) & (board.reason[other] == 0))
+    row = np.where(swap, other, row)
+    used = board.reason[row] == QuoteReason.USED
+    values = np.stack(
+        [
+            board.is_call[row].astype(np.float64),
+            100.0 * board.bid_iv[row], 100.0 * board.ask_iv[row], 100.0 * board.last_iv[row],
+            np.where(board.last_ns[row] > 0, board.last_ns[row] // 1_000_000, np.nan),
+            100.0 * board.mark_iv[row], board.bid[row], board.ask[row],
+            board.bid_size[row], board.ask_size[row],
+            np.where(board.recv_ns[row] > 0, board.recv_ns[row] // 1_000_000, np.nan),
+            used.astype(np.float64),
+            np.where(used, np.nan, board.reason[row].astype(np.float64)),
+        ],
+        axis=1,
+    )  # fmt: skip
+    layout = _level_layout(decimals)
+    return Table(layout=layout, keys=cells.keys, values=layout.rounded(values))
+
+
+def strike_key(strike: float) -> str:
+    """Return a strike as a map key: the shortest decimal, without a point when whole."""
+    return str(int(strike)) if strike == int(strike) else repr(strike)
+
+
+# --- tenors --------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def _tenor_layout(decimals: int) -> Layout:
+    return Layout(
+        [
+            Field(("forward",), decimals),
+            Field(("is_extrapolated",), codes=_FALSE_TRUE),
+            Field(("atm_vol",), VOL_DECIMALS),
+            *(Field(("risk_reversals", name), VOL_DECIMALS) for name in _RR),
+            *(Field(("flies", name), VOL_DECIMALS) for name in _FLY),
+            *(Field(("vols", name), VOL_DECIMALS) for name in deltas.NODES),
+        ]
+    )
+
+
+_TENOR_KEYS: tuple[Path, ...] = tuple((label,) for label in TENORS)
+_TENOR_FIXED: tuple[Tree, ...] = tuple(
+    {"label": label, "days": float(days), "tau": tau}
+    for (label, days), tau in zip(
+        TENORS.items(), round_published(TENOR_TAU).tolist(), strict=True
+    )
+)
+
+
+def _tenors(surface: Surface, decimals: int) -> Table:
+    rows = surface.tenors
+    vol = _round(100.0 * rows.vol, VOL_DECIMALS)
+    values = np.concatenate(
+        (
+            rows.forward[:, None],
+            rows.is_extrapolated.astype(np.float64)[:, None],
+            vol[:, deltas.ATM : deltas.ATM + 1],
+            deltas.risk_reversals(vol),
+            deltas.flies(vol),
+            vol,
+        ),
+        axis=1,
+    )
+    layout = _tenor_layout(decimals)
+    return Table(
+        layout=layout, keys=_TENOR_KEYS, values=layout.rounded(values), fixed=_TENOR_FIXED
+    )
+
+
+# --- fit -----------------------------------------------------------------------------------------
+
+
+def fit_body(surface: Surface) -> Tree:
+    """Return the fit diagnostics: of the whole surface, weighted by used quotes, and by expiry."""
+    expiries = []
+    for at, expiry in enumerate(surface.expiries):
+        one: Tree = {
+            "expiry": expiry,
+            "label": expiry_label(expiry),
+            "state": STATES[int(surface.state[at])],
+            "reasons": list(surface.reasons[at]),
+        }
+        _put_number(one, "rmse", 100.0 * float(surface.rmse[at]), VOL_DECIMALS)
+        _put_number(one, "inside", float(surface.inside[at]), 4)
+        one["quotes"] = int(surface.quotes[at])
+        one["used"] = int(surface.used[at])
+        one["rejected"] = {
+            _REASONS[reason]: count
+            for reason, count in enumerate(surface.rejected[at].tolist())
+            if count
+        }
+        expiries.append(one)
+    fitted = (surface.state == FITTED) & np.isfinite(surface.rmse) & (surface.used > 0)
+    body: Tree = {}
+    if fitted.any():
+        used = surface.used[fitted].astype(np.float64)
+        total = float(used.sum())
+        _put_number(body, "objective", float(surface.objective[fitted].sum()), 3)
+        mean_square = float((used * surface.rmse[fitted] ** 2).sum()) / total
+        _put_number(body, "rmse", 100.0 * math.sqrt(mean_square), VOL_DECIMALS)
+        _put_number(body, "inside", float((used * surface.inside[fitted]).sum()) / total, 4)
+    if surface.stages_ms is not None:
+        body["stages_ms"] = {stage: round(ms, 3) for stage, ms in surface.stages_ms.items()}
+        body["elapsed_ms"] = round(sum(surface.stages_ms.values()), 3)
+    body["expiries"] = expiries
+    return body
+
+
+def _put_number(into: Tree, name: str, value: float, decimals: int) -> None:
+    if math.isfinite(value):
+        into[name] = round(value, decimals)
+
+
+def _round(values: Floats, decimals: int) -> Floats:
+    scale = 10.0**decimals
+    return np.asarray(np.rint(values * scale) / scale)
+
+
+def _seconds_in_ms(age_s: Floats) -> Floats:
+    """Return ages in ms by whole seconds: an age that only runs on is not worth a patch each cycle."""
+    return np.asarray(np.floor(age_s) * 1000.0)

@@ -1,0 +1,1 @@
+"""Golden values of the numerics; each names where the value comes from."""

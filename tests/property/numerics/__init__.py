@@ -1,0 +1,1 @@
+"""Properties of the numerics under hypothesis and against independent high-precision code."""

@@ -1,0 +1,1 @@
+"""Unit tests of the pure numerics, one file per source file."""
