@@ -4,10 +4,24 @@ import { defineConfig } from 'vitest/config'
 // The development feed (dev/feed.mjs) or a real gateway; the page finds its socket in /config.json.
 const gateway = process.env.DERIVASYS_GATEWAY ?? 'http://127.0.0.1:8791'
 
+const CORE =
+  /preload-helper|node_modules\/(react|react-dom|scheduler|zustand|wouter|use-sync-external-store|regexparam)\/|src\/(app\/(scheduler|theme|view)|lib|data|ui\/(Panel|controls)|features\/smiles\/venues|features\/rrfly\/rows)/
+const PLOTS = /node_modules\/uplot\/|src\/ui\/(usePlot|axes|SeriesChart)|src\/features\/(smiles\/(SmileMatrix|SmileChart|QuoteTable|marks|coordinates|hover)|rrfly\/charts)/
+
 export default defineConfig({
   plugins: [react()],
   worker: { format: 'es' },
-  build: { target: 'es2022', sourcemap: false, chunkSizeWarningLimit: 700 },
+  build: {
+    target: 'es2022',
+    chunkSizeWarningLimit: 700,
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // what the first view needs in one piece, the charts in another: many small chunks compress worse
+        codeSplitting: { groups: [{ name: 'core', test: CORE, priority: 2 }, { name: 'plots', test: PLOTS }] },
+      },
+    },
+  },
   server: {
     proxy: {
       '/config.json': gateway,
@@ -15,7 +29,6 @@ export default defineConfig({
     },
   },
   test: {
-    environment: 'jsdom',
     include: ['test/**/*.test.{ts,tsx}'],
     restoreMocks: true,
   },

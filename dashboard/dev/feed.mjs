@@ -121,7 +121,7 @@ const cycle = setInterval(() => {
   for (const [ccy, market] of markets) {
     if (fault === 'silent') continue
     const frames = market.step(Date.now()).map((message) => {
-      if (fault === 'gap' && message.type === 'svi_surface_patch') {
+      if (fault === 'gap' && message.type === 'svi_surface_patch' && [...sockets.clients].some((client) => client.ccy === ccy)) {
         fault = ''
         return undefined
       }

@@ -25,6 +25,7 @@ class Metrics:
         self._clients = gauge("clients", "Connected WebSocket clients")
         self._delivered = gauge("deliveries", "Messages written to clients since start")
         self._skipped = gauge("skipped_patches", "Patches replaced by a snapshot for slow clients")
+        self._stuck = gauge("stuck_clients", "Clients dropped because they stopped reading, since start")
         self._missed = gauge("missed_cycles", "Cycles that began late")
         self._age = gauge("feed_age_seconds", "Since the last frame", "venue")
         self._rate = gauge("feed_rate", "Frames a second", "venue")
@@ -43,6 +44,7 @@ class Metrics:
         self._clients.set(service.gateway.clients)
         self._delivered.set(service.gateway.delivered)
         self._skipped.set(service.gateway.skipped)
+        self._stuck.set(service.gateway.stuck)
         self._missed.set(service.missed_cycles)
         for venue in status.venues:
             name = venue.venue

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
+import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
 import msgspec
@@ -56,7 +58,10 @@ class Service:
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
-        listener = _listen(self.config)
+        with _listen(self.config) as listener:
+            await self._serve(listener)
+
+    async def _serve(self, listener: socket.socket) -> None:
         warm_up()
         self.origin = await open_origin(self.config, time.perf_counter_ns, self._on_frame)
         rest = Rest(
@@ -238,6 +243,14 @@ class _Server(uvicorn.Server):
             )
         )
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as the wish to end well: uvicorn's own way raises them anew after its shutdown."""
+        loop = asyncio.get_running_loop()
+        for which in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(which, self.handle_exit, which, None)
+        yield
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._gateway.close_all(1012, "service restart")
         await super().shutdown(sockets)
@@ -248,7 +261,7 @@ def _listen(config: Config) -> socket.socket:
         return socket.create_server((config.host, config.port), backlog=1024)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {config.host}:{config.port} ({error.strerror}); choose another --port"
+            f"cannot listen on {config.host}:{config.port} ({os.strerror(error.errno or 0)}); choose another --port"
         ) from None
 
 
@@ -269,5 +282,4 @@ def run(config: Config) -> None:
     """Run the service until it is told to stop."""
     import uvloop
 
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(Service(config).run())
+    uvloop.run(Service(config).run())

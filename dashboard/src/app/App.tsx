@@ -2,15 +2,17 @@ import { lazy, Suspense, useEffect, useState } from 'react'
 import { Route, Router, Switch } from 'wouter'
 import { useHashLocation } from 'wouter/use-hash-location'
 import { feed, useFeed } from '../data/feed'
-import { FitTable } from '../features/fit/FitTable'
 import { Header } from '../features/header/Header'
-import { FlyByDelta, SpreadByDays, VolByNode } from '../features/rrfly/charts'
 import { GridPanel } from '../features/rrfly/GridPanel'
-import { SmileMatrix } from '../features/smiles/SmileMatrix'
-import { SurfacePanel } from '../features/surface/SurfacePanel'
 import styles from './app.module.css'
 import { startKeys } from './keys'
 
+// asked for at once, but the grids do not wait for the charts
+const plots = import('./plots')
+const RrCharts = lazy(() => plots.then(({ RrCharts: component }) => ({ default: component })))
+const FlyCharts = lazy(() => plots.then(({ FlyCharts: component }) => ({ default: component })))
+const Smiles = lazy(() => plots.then(({ SmileMatrix: component }) => ({ default: component })))
+const Lower = lazy(() => import('./Lower'))
 const Help = lazy(() => import('./Help'))
 const FitPage = lazy(() => import('../features/fit/FitPage'))
 const SystemPage = lazy(() => import('../features/system/SystemPage'))
@@ -55,20 +57,19 @@ function Market() {
   return (
     <>
       <GridPanel kind="rr" />
-      <div className={styles.pair}>
-        <SpreadByDays kind="rr" />
-        <VolByNode />
-      </div>
+      <Suspense fallback={<div className={styles.charts} />}>
+        <RrCharts />
+      </Suspense>
       <GridPanel kind="fly" />
-      <div className={styles.pair}>
-        <SpreadByDays kind="fly" />
-        <FlyByDelta />
-      </div>
-      <SmileMatrix />
-      <div className={styles.pair}>
-        <SurfacePanel />
-        <FitTable />
-      </div>
+      <Suspense fallback={<div className={styles.charts} />}>
+        <FlyCharts />
+      </Suspense>
+      <Suspense fallback={<div className={styles.lower} />}>
+        <Smiles />
+      </Suspense>
+      <Suspense fallback={<div className={styles.lower} />}>
+        <Lower />
+      </Suspense>
     </>
   )
 }

@@ -1,5 +1,6 @@
 /** The page's keys. Nothing while the user types or a dialog is open. */
 import { feed } from '../data/feed'
+import { currenciesInOrder } from '../features/smiles/venues'
 import { type Axis, type Sub, type Theme, useView } from './view'
 
 function next<T>(list: readonly T[], now: T): T {
@@ -26,7 +27,7 @@ export function startKeys(openHelp: () => void): () => void {
     if (target.matches('input, select, textarea') || document.querySelector('[role="dialog"]')) return
     // Space presses a focused button; it must not freeze as well
     if (event.key === ' ' && target.matches('button, a')) return
-    const ccy = /^[1-9]$/.test(event.key) ? feed.view().status?.available_ccys[Number(event.key) - 1] : undefined
+    const ccy = /^[1-9]$/.test(event.key) ? currenciesInOrder(feed.view().status?.available_ccys ?? [])[Number(event.key) - 1] : undefined
     if (ccy) {
       feed.select(ccy)
       useView.setState({ ccy, focus: '' })

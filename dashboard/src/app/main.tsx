@@ -1,6 +1,5 @@
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import 'uplot/dist/uPlot.min.css'
 import './theme.css'
 import { feed } from '../data/feed'
 import { App } from './App'

@@ -119,7 +119,8 @@ function merge(state: FeedState, channel: 'surface' | 'levels' | 'tenors', messa
   const current = state.channels[channel]
   if (!current || message.epoch !== current.epoch || message.seq !== current.seq + 1) {
     return {
-      state: { ...state, gaps: state.gaps + 1, awaiting: { ...state.awaiting, [channel]: true } },
+      // a new epoch is a new history, not a lost message
+      state: { ...state, gaps: state.gaps + (message.epoch === current?.epoch ? 1 : 0), awaiting: { ...state.awaiting, [channel]: true } },
       resync: [channel],
     }
   }

@@ -55,6 +55,7 @@ export const SETTLE_MS = 30
 export const SETTLE_MS_MAX = 100
 const RESYNC_AGAIN_MS = 2000
 const PING_EVERY_MS = 5000
+const CCY_WAIT_MS = 6000
 const SILENT_MS_MAX = 15000
 const ATTEMPTS_UNTIL_DISCONNECTED = 6
 const BACKOFF_MS_MAX = 5000
@@ -151,7 +152,9 @@ export class Session {
     if (step.changed === 'status') {
       this.statusAt = now
       const available = this.feed.status?.available_ccys ?? []
-      if (available.length > 0 && !available.includes(this.feed.ccy)) return this.select(available[0] ?? '')
+      // a currency whose surface is seconds away is waited for
+      const isOverdue = now - this.openedAt > CCY_WAIT_MS
+      if (isOverdue && available.length > 0 && !available.includes(this.feed.ccy)) return this.select(available[0] ?? '')
     } else if (step.changed) {
       this.dataAt = now
       this.lastChangeAt = now

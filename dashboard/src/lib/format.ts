@@ -69,7 +69,8 @@ export function millis(ms: number | undefined): string {
 export function days(value: number | undefined): string {
   if (!known(value)) return MISSING
   let digits = 0
-  if (value < 2) digits = 2
+  if (Number.isInteger(value)) digits = 0
+  else if (value < 2) digits = 2
   else if (value < 10) digits = 1
   return `${fixed(value, digits)}d`
 }

@@ -1,6 +1,7 @@
 /** A thin wrapper of uPlot: sized by its element, rebuilt on a change of theme, painted by the scheduler. */
 import { type RefObject, useEffect, useRef } from 'react'
 import uPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
 import { scheduler } from '../app/scheduler'
 import { onTheme } from '../app/theme'
 import { feed } from '../data/feed'

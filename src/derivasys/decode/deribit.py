@@ -108,14 +108,15 @@ class Decoder:
 
     def _other(self, payload: bytes, recv_ns: int) -> list[Event]:
         envelope = _ENVELOPE.decode(payload)
-        if envelope.method == "subscription":
+        has_params = bytes(envelope.params) != b""
+        if envelope.method == "subscription" and has_params:
             params = _CHANNEL.decode(envelope.params)
             return self._notification(params.channel, params.data, recv_ns)
         if envelope.method == "heartbeat" or envelope.error is not None:
             return []
         if envelope.method is None and bytes(envelope.result):
             return _reply_events(envelope.result, recv_ns)
-        if bytes(envelope.params) == b"" and envelope.method is None:
+        if envelope.method is None or not has_params:
             raise DecodeError(RejectReason.BAD_SHAPE, "neither a reply nor a notification")
         raise DecodeError(RejectReason.UNKNOWN_MESSAGE, f"method {envelope.method!r}")
 

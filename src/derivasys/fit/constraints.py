@@ -131,23 +131,41 @@ def g_minima(x: FloatArray, threshold: float, points: FloatArray, values: FloatA
 
 
 @njit(cache=True, error_model="numpy")
-def _refine_gap(k: float, step: float, lower: FloatArray, upper: FloatArray) -> tuple[float, float]:
-    """Return (k, gap) at a local minimum of w_upper - w_lower near k."""
-    centre = w_value(k, upper) - w_value(k, lower)
-    for _ in range(4):
-        left = w_value(k - step, upper) - w_value(k - step, lower)
-        right = w_value(k + step, upper) - w_value(k + step, lower)
-        bend = left - 2.0 * centre + right
-        shift = 0.5 * step * (left - right) / bend if bend > 0.0 else 0.0
-        shift = min(max(shift, -step), step)
-        value = w_value(k + shift, upper) - w_value(k + shift, lower)
-        if value < centre:
-            k += shift
-            centre = value
-        elif left < centre or right < centre:
-            k, centre = (k - step, left) if left < right else (k + step, right)
-        step *= 0.25
-    return k, centre
+def gap_and_slope(k: float, lower: FloatArray, upper: FloatArray, s1: float, s2: float) -> tuple[float, float]:
+    """Return (gap, d gap / dk) of w_upper - w_lower at k; s1, s2 are the slices' sigma squared."""
+    y1, y2 = k - lower[3], k - upper[3]
+    r1, r2 = math.sqrt(y1 * y1 + s1), math.sqrt(y2 * y2 + s2)
+    gap = upper[0] + 0.5 * upper[1] * (r2 + y2) + 0.5 * upper[2] * (r2 - y2)
+    gap -= lower[0] + 0.5 * lower[1] * (r1 + y1) + 0.5 * lower[2] * (r1 - y1)
+    t1, t2 = y1 / r1, y2 / r2
+    slope = 0.5 * upper[1] * (1.0 + t2) - 0.5 * upper[2] * (1.0 - t2)
+    return gap, slope - 0.5 * lower[1] * (1.0 + t1) + 0.5 * lower[2] * (1.0 - t1)
+
+
+@njit(cache=True, error_model="numpy")
+def _lowest(
+    left: float, slope_left: float, right: float, slope_right: float, lower: FloatArray, upper: FloatArray,
+    s1: float, s2: float,
+) -> tuple[float, float]:
+    """Return (k, gap) where the gap's slope crosses zero upwards in [left, right] (Illinois)."""
+    k, gap = left, 0.0
+    side = 0
+    for _ in range(12):
+        k = (left * slope_right - right * slope_left) / (slope_right - slope_left)
+        gap, slope = gap_and_slope(k, lower, upper, s1, s2)
+        if abs(slope) < 1e-11 or right - left < 1e-9 * (1.0 + abs(k)):
+            break
+        if slope < 0.0:
+            left, slope_left = k, slope
+            if side == -1:
+                slope_right *= 0.5
+            side = -1
+        else:
+            right, slope_right = k, slope
+            if side == 1:
+                slope_left *= 0.5
+            side = 1
+    return k, gap
 
 
 @njit(cache=True, error_model="numpy")
@@ -156,30 +174,39 @@ def gap_minima(
 ) -> int:
     """Fill points and values with local minima of w_upper - w_lower below threshold times w_lower; return their count.
 
-    `grid` (ascending) is the scan; both ends count as minima when the gap falls towards them. `values` are gaps in w.
+    `grid` (ascending) is the scan: every interval where the slope of the gap turns from falling to rising has a minimum
+    inside; both ends count when the gap falls towards them. `values` are gaps in w; the lowest are kept.
     """
     count = 0
     n = grid.shape[0]
-    previous = np.inf
-    current = w_value(grid[0], upper) - w_value(grid[0], lower)
-    for j in range(1, n + 1):
-        following = w_value(grid[j], upper) - w_value(grid[j], lower) if j < n else np.inf
-        if current <= previous and current <= following:
-            at, value = grid[j - 1], current
-            if 1 < j < n:
-                at, value = _refine_gap(at, 0.5 * min(grid[j] - at, at - grid[j - 2]), lower, upper)
-            if value < threshold * abs(w_value(at, lower)):
-                slot = count
-                if count == points.shape[0]:
-                    slot = int(np.argmax(values[:count]))
-                    if values[slot] <= value:
-                        slot = -1
-                else:
-                    count += 1
-                if slot >= 0:
-                    points[slot] = at
-                    values[slot] = value
-        previous, current = current, following
+    s1, s2 = math.exp(2.0 * lower[4]), math.exp(2.0 * upper[4])
+    slope = -1.0
+    for j in range(n + 1):
+        previous = slope
+        gap = 0.0
+        if j < n:
+            gap, slope = gap_and_slope(grid[j], lower, upper, s1, s2)
+        else:
+            slope = 1.0
+        if not (previous < 0.0 <= slope):
+            continue
+        if j == 0:
+            at, value = grid[0], gap
+        elif j == n:
+            at = grid[n - 1]
+            value, _ = gap_and_slope(at, lower, upper, s1, s2)
+        else:
+            at, value = _lowest(grid[j - 1], previous, grid[j], slope, lower, upper, s1, s2)
+        if value < threshold * abs(w_value(at, lower)):
+            slot = count
+            if count == points.shape[0]:
+                slot = int(np.argmax(values[:count]))
+                if values[slot] <= value:
+                    continue
+            else:
+                count += 1
+            points[slot] = at
+            values[slot] = value
     return count
 
 

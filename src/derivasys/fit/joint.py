@@ -29,6 +29,8 @@ IntArray = npt.NDArray[np.int64]
 G, GAP, TAIL_P, TAIL_Q, FLOOR, LOW, HIGH = 0, 1, 2, 3, 4, 5, 6
 KEPT = 5
 SLOPE_TOP = 2.0 - 1e-5
+FLOOR_MIN = 1e-4
+"""Least minimum of w, in units of the slice's level."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -49,7 +51,7 @@ def value_of(kind: int, i: int, at: float, x: FloatArray, low: FloatArray, high:
     if kind == TAIL_Q:
         return x[i + 1, 2] - x[i, 2] - margin[i, 3]
     if kind == FLOOR:
-        return floor_value(x[i]) / margin[i, 2] - 1e-4
+        return floor_value(x[i]) / margin[i, 2] - FLOOR_MIN
     column = int(at)
     return x[i, column] - low[i, column] if kind == LOW else high[i, column] - x[i, column]
 
@@ -197,24 +199,29 @@ def total_loss(
 def penalty(x: FloatArray, margin: FloatArray, force: FloatArray, gap_force: FloatArray, worst: FloatArray) -> float:
     """Return sum of force times the worst violation per slice and per pair, over all k, not only the points imposed.
 
-    worst[0] becomes the largest scaled violation.
+    worst becomes (largest scaled violation, largest violation in units of its own margin).
     """
     total = 0.0
     points, values, grid = np.empty(KEPT), np.empty(KEPT), np.empty(66)
-    worst[0] = 0.0
+    worst[:] = 0.0
     for i in range(x.shape[0]):
         found = g_minima(x[i], margin[i, 0], points, values)
-        bad = max(0.0, 1e-4 - floor_value(x[i]) / margin[i, 2])
+        bad = max(0.0, FLOOR_MIN - floor_value(x[i]) / margin[i, 2])
+        worst[1] = max(worst[1], bad / FLOOR_MIN)
         for c in range(found):
             bad = max(bad, min(margin[i, 0] - values[c], 10.0))
+            worst[1] = max(worst[1], bad / margin[i, 0])
         total += force[i] * bad
         worst[0] = max(worst[0], bad)
         if i + 1 < x.shape[0]:
             gap_grid(x[i], x[i + 1], grid)
             found = gap_minima(x[i], x[i + 1], grid, 0.3, points, values)
             bad = max(0.0, margin[i, 3] + x[i, 1] - x[i + 1, 1], margin[i, 3] + x[i, 2] - x[i + 1, 2])
+            worst[1] = max(worst[1], bad / margin[i, 3])
             for c in range(found):
-                bad = max(bad, (margin[i, 1] - values[c]) / margin[i, 2])
+                short = margin[i, 1] - values[c]
+                bad = max(bad, short / margin[i, 2])
+                worst[1] = max(worst[1], short / margin[i, 1])
             total += gap_force[i] * bad
             worst[0] = max(worst[0], bad)
     return total
@@ -232,120 +239,140 @@ def set_margins(x: FloatArray, level: FloatArray, safety: float, margin: FloatAr
 
 
 @njit(cache=True, error_model="numpy")
+def _carry_multipliers(
+    count: int, kind: IntArray, index: IntArray, at: FloatArray, multiplier: FloatArray,
+    old_count: int, old_kind: IntArray, old_index: IntArray, old_at: FloatArray, old_multiplier: FloatArray,
+) -> None:
+    """Give each constraint the multiplier of the nearest like one of the last iteration, else 0 (both lists by slice)."""
+    begin = 0
+    for j in range(count):
+        multiplier[j] = 0.0
+        while begin < old_count and old_index[begin] < index[j]:
+            begin += 1
+        best = 1e-3 + 0.1 * abs(at[j]) if kind[j] <= GAP else 1e-9
+        for c in range(begin, old_count):
+            if old_index[c] > index[j]:
+                break
+            if old_kind[c] == kind[j] and old_multiplier[c] > 0.0 and abs(old_at[c] - at[j]) < best:
+                best = abs(old_at[c] - at[j])
+                multiplier[j] = old_multiplier[c]
+
+
+@njit(cache=True, error_model="numpy")
+def _advance(
+    x: FloatArray, step: FloatArray, nodes: FloatArray, low: FloatArray, high: FloatArray, trial: FloatArray
+) -> None:
+    """Set trial to x moved by step along the valley, inside its bounds."""
+    for i in range(x.shape[0]):
+        retract(x[i], step[i], nodes[i], trial[i])
+        for c in range(1, 5):
+            trial[i, c] = min(max(trial[i, c], low[i, c]), high[i, c])
+
+
+@njit(cache=True, error_model="numpy")
 def solve_joint(
     x: FloatArray, offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float,
     prior: FloatArray, precision: FloatArray, low: FloatArray, high: FloatArray, level: FloatArray, nodes: FloatArray,
-    safety: float, iterations_max: int, log: FloatArray,
-) -> tuple[float, float, int]:
-    """Move x (n, 5) to a local minimum of the joint problem; return (loss, largest violation, iterations)."""
+    safety: float, warm: bool, restore: bool, tolerance: float, iterations_max: int,
+) -> tuple[float, float, int, bool]:
+    """Move x (n, 5) towards the joint optimum; return (loss, largest violation in margins, iterations, converged).
+
+    Stops when the merit falls by less than tolerance of itself (and violations are small). With `restore` it ignores the
+    quotes and makes the smallest step, in the metric of the fit, that repairs violations, until they are half a margin.
+    """
     n = x.shape[0]
-    limit = n * (2 * KEPT + 9) + n * (2 * KEPT + 2)
+    limit = n * (4 * KEPT + 11)
     kind, index = np.empty(limit, dtype=np.int64), np.empty(limit, dtype=np.int64)
-    at, rhs, cap, multiplier = np.empty(limit), np.empty(limit), np.empty(limit), np.zeros(limit)
+    old_kind, old_index = np.empty(limit, dtype=np.int64), np.empty(limit, dtype=np.int64)
     second = np.empty(limit, dtype=np.int64)
+    at, rhs, cap, multiplier = np.empty(limit), np.empty(limit), np.full(limit, 1e5), np.zeros(limit)
+    old_at, old_multiplier = np.empty(limit), np.empty(limit)
     a1, a2 = np.empty((limit, 5)), np.empty((limit, 5))
-    old_kind, old_index, old_at = kind.copy(), index.copy(), at.copy()
-    old_multiplier = multiplier.copy()
     old_count = 0
     g_points, gap_points = np.empty((n, KEPT)), np.empty((n, KEPT))
     g_counts, gap_counts = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     gradient, hessian, scales = np.empty((n, 5)), np.empty((n, 5, 5)), np.empty((n, 5))
-    factor, step, trial = np.empty((n, 5, 5)), np.empty((n, 5)), np.empty((n, 5))
-    margin = np.empty((n, 4))
+    factor, step, trial, margin = np.empty((n, 5, 5)), np.empty((n, 5)), np.empty((n, 5)), np.empty((n, 4))
     force, gap_force, sums, gap_sums = np.ones(n), np.ones(n), np.ones(n), np.ones(n)
-    violation = np.zeros(1)
+    violation, new_violation = np.zeros(2), np.zeros(2)
     damping = 1e-6
-    worst = np.inf
     loss = np.inf
-    iteration = 0
+    small = 0
     for iteration in range(iterations_max):
         set_margins(x, level, safety, margin)
         loss = 0.0
         for i in range(n):
             lo, hi = offsets[i], offsets[i + 1]
-            loss += quote_newton(x[i], k[lo:hi], w[lo:hi], weight[lo:hi], huber, gradient[i], hessian[i], iteration > 1)
+            exact = warm or iteration > 1
+            loss += quote_newton(x[i], k[lo:hi], w[lo:hi], weight[lo:hi], huber, gradient[i], hessian[i], exact)
             for c in range(5):
                 scales[i, c] = hessian[i, c, c] + precision[i, c]
                 loss += 0.5 * precision[i, c] * (x[i, c] - prior[i, c]) ** 2
                 gradient[i, c] += precision[i, c] * (x[i, c] - prior[i, c])
                 hessian[i, c, c] += precision[i, c]
+        if restore:
+            gradient[:] = 0.0
+        penalty(x, margin, force, gap_force, violation)
+        if restore and violation[1] <= 0.5:
+            return loss, violation[1], iteration, True
         count = collect(x, low, high, margin, 0.1, g_points, g_counts, gap_points, gap_counts, kind, index, at)
-        worst = 0.0
         for j in range(count):
             gradient_of(kind[j], index[j], at[j], x, margin, a1[j], a2[j])
-            value = value_of(kind[j], index[j], at[j], x, low, high, margin)
-            worst = max(worst, -value)
-            rhs[j] = -value
+            rhs[j] = -value_of(kind[j], index[j], at[j], x, low, high, margin)
             second[j] = index[j] + 1 if GAP <= kind[j] <= TAIL_Q else -1
-            cap[j] = 1e4
-            multiplier[j] = 0.0
-            best = np.inf
-            for c in range(old_count):
-                if old_kind[c] == kind[j] and old_index[c] == index[j] and old_multiplier[c] > 0.0:
-                    distance = abs(old_at[c] - at[j])
-                    if kind[j] > TAIL_Q and distance > 0.0:
-                        continue
-                    if distance < best:
-                        best = distance
-                        multiplier[j] = old_multiplier[c] if distance < 1e-3 + 0.1 * abs(at[j]) else 0.0
-        for c in range(old_count):
+        _carry_multipliers(count, kind, index, at, multiplier, old_count, old_kind, old_index, old_at, old_multiplier)
+        for c in range(0 if restore else old_count):
             if old_multiplier[c] > 0.0:
                 add_lagrangian(old_kind[c], old_index[c], old_at[c], old_multiplier[c], x, margin, hessian)
         for i in range(n):
             for c in range(5):
                 hessian[i, c, c] += damping * scales[i, c]
         factor_blocks(hessian, scales, factor)
-        sweeps = solve_program(factor, gradient, count, index, second, a1, a2, rhs, cap, multiplier, step, 1e-7)
+        solve_program(factor, gradient, count, index, second, a1, a2, rhs, cap, multiplier, step, 1e-7)
         old_count = count
-        size = 0.0
-        decrease = 0.0
-        for j in range(count):
-            old_kind[j], old_index[j], old_at[j], old_multiplier[j] = kind[j], index[j], at[j], multiplier[j]
-        for i in range(n):
-            for c in range(5):
-                decrease -= gradient[i, c] * step[i, c]
-                size = max(size, abs(step[i, c]) * math.sqrt(scales[i, c]))
         force *= 0.5
         gap_force *= 0.5
-        sums[:] = 0.0
-        gap_sums[:] = 0.0
+        sums[:] = 1.0
+        gap_sums[:] = 1.0
         for j in range(count):
+            old_kind[j], old_index[j], old_at[j], old_multiplier[j] = kind[j], index[j], at[j], multiplier[j]
             if kind[j] == G or kind[j] == FLOOR:
-                sums[index[j]] += multiplier[j]
+                sums[index[j]] += 1.5 * multiplier[j]
             elif kind[j] <= TAIL_Q:
-                gap_sums[index[j]] += multiplier[j]
+                gap_sums[index[j]] += 1.5 * multiplier[j]
         for i in range(n):
-            force[i] = max(force[i], 1.5 * sums[i] + 1.0)
-            gap_force[i] = max(gap_force[i], 1.5 * gap_sums[i] + 1.0)
-        merit = loss + penalty(x, margin, force, gap_force, violation)
-        worst = max(worst, violation[0])
+            force[i] = max(force[i], sums[i])
+            gap_force[i] = max(gap_force[i], gap_sums[i])
         fraction = 1.0
         for i in range(n):
             fraction = min(fraction, 1.0 / max(1.0, abs(step[i, 4])))
-        accepted = False
+        if restore:
+            step *= fraction
+            _advance(x, step, nodes, low, high, trial)
+            x[:] = trial
+            continue
+        merit = loss + penalty(x, margin, force, gap_force, violation)
         new_merit = np.inf
+        accepted = False
         for _ in range(6):
-            for i in range(n):
-                for c in range(5):
-                    step[i, c] *= fraction
-                retract(x[i], step[i], nodes[i], trial[i])
-                for c in range(1, 5):
-                    trial[i, c] = min(max(trial[i, c], low[i, c]), high[i, c])
+            step *= fraction
+            _advance(x, step, nodes, low, high, trial)
             new_merit = total_loss(trial, offsets, k, w, weight, huber, prior, precision)
-            new_merit += penalty(trial, margin, force, gap_force, violation)
+            new_merit += penalty(trial, margin, force, gap_force, new_violation)
             if new_merit < merit + 1e-10 * (1.0 + abs(merit)):
                 accepted = True
                 break
             fraction = 0.35
-        log[iteration, 0], log[iteration, 1], log[iteration, 2], log[iteration, 3] = loss, worst, size, sweeps
-        log[iteration, 4], log[iteration, 5], log[iteration, 6], log[iteration, 7] = merit, new_merit, damping, count
         if not accepted:
             damping *= 30.0
-            if damping > 1e4:
-                break
+            if damping > 1e3:
+                return loss, violation[1], iteration + 1, False
             continue
         damping = max(damping * 0.1, 1e-10)
         x[:] = trial
-        if size < 1e-4 and worst < 1e-9:
-            break
-    return loss, worst, iteration + 1
+        small = small + 1 if merit - new_merit <= tolerance * (0.1 + merit) and new_violation[0] < 1e-3 else 0
+        if small > 0:
+            return loss, new_violation[1], iteration + 1, True
+    set_margins(x, level, safety, margin)
+    penalty(x, margin, force, gap_force, violation)
+    return loss, violation[1], iterations_max, False

@@ -317,8 +317,9 @@ def descend(
     low: FloatArray,
     high: FloatArray,
     iterations_max: int,
+    exact: bool,
 ) -> tuple[float, int, bool]:
-    """Move x to the local minimum; return (loss with prior, iterations, converged).
+    """Move x to the local minimum; return (loss with prior, iterations, converged). `exact`: x is already near.
 
 Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps bent along the valley (`retract`),
     bounds by freezing the variables that push against them. Terms of order residual times curvature of w are left out.
@@ -333,7 +334,6 @@ Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps be
     clip(x, low, high)
     damping = 1e-3
     loss = np.inf
-    exact = False
     for iteration in range(iterations_max):
         loss = quote_newton(x, k, w, weight, huber, gradient, hessian, exact)
         diagonal0 = hessian[0, 0]

@@ -155,11 +155,11 @@ def _fit_own(
     loss, steps, converged = np.inf, 0, False
     if warm:
         from_raw(start, x)
-        loss, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, 60)
+        loss, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, 60, True)
     if not (warm and converged):
         seed(k, w, weight, huber, math.sqrt(level), low, high, other)
         other_loss, more, other_converged = descend(
-            other, k, w, weight, huber, prior, precision, low, high, 120
+            other, k, w, weight, huber, prior, precision, low, high, 120, False
         )
         steps += more
         if other_loss < loss:
@@ -192,7 +192,7 @@ def _fit_sparse(
     low[3], high[3] = min(low[3], prior[3]), max(high[3], prior[3])
     low[4], high[4] = min(low[4], prior[4]), max(high[4], prior[4])
     x[:] = prior
-    _, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, 60)
+    _, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, 60, True)
     to_raw(x, raw)
     return quote_loss(x, k, w, weight, huber), steps, converged
 
@@ -259,6 +259,22 @@ def _fit_board(
                     )
                 objective[i], iterations[i], _ = _fit_sparse(kk, ww, vv, shape, huber, params[i])
             _summarise(i, params[i], kk, ww, w_bid[lo:hi], w_ask[lo:hi], tau[i], rmse, inside)
+
+
+@njit(cache=True, error_model="numpy")
+def summarise(
+    offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, w_bid: FloatArray, w_ask: FloatArray,
+    tau: FloatArray, params: FloatArray, huber: float, objective: FloatArray, rmse: FloatArray, inside: FloatArray,
+) -> None:
+    """Fill objective, rmse and inside (n,) of given raw parameters; NaN where parameters or quotes are missing."""
+    x = np.empty(5)
+    for i in range(tau.shape[0]):
+        lo, hi = offsets[i], offsets[i + 1]
+        objective[i], rmse[i], inside[i] = np.nan, np.nan, np.nan
+        if hi > lo and params[i, 4] > 0.0:
+            from_raw(params[i], x)
+            objective[i] = quote_loss(x, k[lo:hi], w[lo:hi], weight[lo:hi], huber)
+            _summarise(i, params[i], k[lo:hi], w[lo:hi], w_bid[lo:hi], w_ask[lo:hi], tau[i], rmse, inside)
 
 
 def fit_smiles(

@@ -6,12 +6,15 @@ stuck for `STUCK_S_MAX` is closed. A newcomer gets a snapshot of each channel it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
 from derivasys.publish.websocket import Connection, text_frame
 from derivasys.wire.feed import TABLES, Feed, State
 from derivasys.wire.messages import Channel
 from derivasys.wire.session import RATES_MS, Close, Send, Session, Snapshot, unknown_ccy
+
+log = logging.getLogger("derivasys.publish")
 
 CLIENTS_MAX = 10_000
 """One more is closed with 1013, try again later."""
@@ -40,6 +43,8 @@ class Gateway:
         """Messages written to clients."""
         self.skipped = 0
         """Patches not sent to slow clients, who get a snapshot instead."""
+        self.stuck = 0
+        """Clients dropped because they stopped reading."""
         self._monotonic_s = monotonic_s
         self._now_ms = now_ms
         self._clients: dict[Connection, _Client] = {}
@@ -91,7 +96,7 @@ class Gateway:
             session = client.session
             if session.rate_ms != rate_ms or ccy not in session.ccys:
                 continue
-            if ccy in client.behind or self._is_stuck(connection, client):
+            if self._is_stuck(connection, client) or ccy in client.behind:
                 client.behind.add(ccy)
                 self.skipped += len(frames)
                 continue
@@ -113,6 +118,9 @@ class Gateway:
         if client.slow_since_s is None:
             client.slow_since_s = now_s
         elif now_s - client.slow_since_s > STUCK_S_MAX:
+            # Its socket is full, so a close frame with a reason would not reach it: the reason goes to the log.
+            log.warning("dropped %s: has not read for %.0f s", connection.remote, STUCK_S_MAX)
+            self.stuck += 1
             connection.abort()
         return True
 

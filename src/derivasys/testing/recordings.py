@@ -80,12 +80,10 @@ def fixtures_dir() -> Path:
 
     Raises FileNotFoundError when it is not there (an installed package carries no recordings).
     """
-    given = os.environ.get(FIXTURES_ENV)
+    given = os.environ.get(FIXTURES_ENV)  # noqa: TID251 - where the files lie, for tests and wheels; no setting
     folder = Path(given) if given else Path(__file__).parents[3] / "fixtures"
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"no recordings at {folder}: set {FIXTURES_ENV} to the `fixtures` folder of a checkout"
-        )
+        raise FileNotFoundError(f"no recordings at {folder}: set {FIXTURES_ENV} to the `fixtures` folder of a checkout")
     return folder
 
 

@@ -129,6 +129,7 @@ class Feed:
     def _advance(self, at: _Class) -> None:
         if at.state is not self.state:
             at.state = self.state
+            at.bucket = -1 if self.state is None else self.state.ts // at.rate_ms
             at.snapshots.clear()
             for channel in at.seq:
                 at.seq[channel] += 1

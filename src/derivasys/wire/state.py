@@ -137,7 +137,8 @@ def _smiles(surface: Surface, decimals: int) -> Table:
         *deltas.risk_reversals(vol).T,
         *deltas.flies(vol).T,
     ]
-    columns[3] = np.where(known, columns[3], np.nan)
+    for about_forward in (3, 4, 5):
+        columns[about_forward] = np.where(known, columns[about_forward], np.nan)
     head = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
     reached = np.isfinite(vol)
     is_call = np.broadcast_to(deltas.IS_CALL.astype(np.float64), vol.shape)

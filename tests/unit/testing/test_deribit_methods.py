@@ -84,9 +84,7 @@ def test_get_instrument_is_the_listed_one(venue: Venue) -> None:
 def test_get_expirations(venue: Venue) -> None:
     dates = ["14MAR26", "15MAR26", "16MAR26", "17MAR26", "20MAR26", "27MAR26", "3APR26", "24APR26",
              "29MAY26", "26JUN26", "25SEP26", "25DEC26"]  # fmt: skip
-    assert get(venue, "get_expirations", currency="BTC", kind="option") == {
-        "btc": {"option": dates}
-    }
+    assert get(venue, "get_expirations", currency="BTC", kind="option") == {"btc": {"option": dates}}
     both = get(venue, "get_expirations", currency="any", kind="any")
     assert both["option"] == dates
     assert both["future"][-1] == "PERPETUAL"
@@ -136,8 +134,5 @@ def test_status_time_and_test(venue: Venue) -> None:
 def test_errors_and_limits_over_http(venue: Venue) -> None:
     status, body = venue.rest("public/nonsense", {}, None, NOW_NS)
     assert (status, orjson.loads(body)["error"]["code"]) == (400, -32601)
-    statuses = [
-        venue.rest("public/get_instruments", {"currency": "ETH"}, None, NOW_NS)[0]
-        for _ in range(51)
-    ]
+    statuses = [venue.rest("public/get_instruments", {"currency": "ETH"}, None, NOW_NS)[0] for _ in range(51)]
     assert statuses == [200] * 50 + [429]

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import orjson
 import pytest
 
@@ -16,8 +17,6 @@ from derivasys.testing.recordings import (
     load_chain,
     load_shipped,
 )
-
-import numpy as np
 
 
 def test_the_bitcoin_chain() -> None:
@@ -67,9 +66,7 @@ def test_a_bare_list_is_the_same_chain(tmp_path: Path) -> None:
         ("a.csv", b"instrument_name\nBTC-5JUN26-100-C\n", "no creation_timestamp"),
     ],
 )
-def test_a_file_that_is_no_chain_is_refused(
-    tmp_path: Path, name: str, content: bytes, says: str
-) -> None:
+def test_a_file_that_is_no_chain_is_refused(tmp_path: Path, name: str, content: bytes, says: str) -> None:
     file = tmp_path / name
     file.write_bytes(content)
     with pytest.raises(RecordingError, match=says) as error:

@@ -1,4 +1,4 @@
-"""A simulated market: what it does at the roll, how often, and that it depends on its seed alone."""
+"""A simulated market: what it does at the roll, how often, and that only its seed matters."""
 
 from collections import Counter
 
@@ -65,9 +65,7 @@ def test_spreads_stay_those_of_the_recording() -> None:
     market = SimulatedMarket(chain, 5, 2_000.0)
     run(market, 60.0, 1000)
     t = market.board.ticker
-    recorded = np.array(
-        [np.nan if r.bid is None else (r.ask or np.nan) - r.bid for r in chain.rows]
-    )
+    recorded = np.array([np.nan if r.bid is None else (r.ask or np.nan) - r.bid for r in chain.rows])
     assert np.nanmedian(t["ask"] - t["bid"]) == pytest.approx(np.nanmedian(recorded), rel=0.35)
 
 
@@ -86,13 +84,14 @@ def test_the_roll_settles_delivers_and_lists() -> None:
     ending = {s for s in board.symbols if s.startswith("BTC-14MAR26-")}
     life = roll(market)
     by_state = {
-        state: {e.symbol for e in life if e.state == state}
-        for state in ("settlement", "delivered", "created", "open")
+        state: {e.symbol for e in life if e.state == state} for state in ("settlement", "delivered", "created", "open")
     }
     assert by_state["settlement"] == by_state["delivered"] == ending
     assert by_state["created"] == by_state["open"]
     assert all(s.startswith("BTC-18MAR26-") for s in by_state["created"])
     assert len(by_state["created"]) >= 20
+    fresh = [board.row_of[symbol] for symbol in by_state["created"]]
+    assert np.isfinite(board.ticker["mark"][fresh]).all()
     when = {e.state: e.time_ms for e in life}
     assert ROLL_MS <= when["settlement"] < when["delivered"] <= when["created"]
 
@@ -110,6 +109,15 @@ def test_a_delivered_option_is_worth_its_payoff() -> None:
     assert data["mark_price"] == pytest.approx(max(1.0 - 62_000.0 / price, 0.0), abs=1e-8)
     assert set(data["greeks"].values()) == {0.0}
     assert data["best_bid_amount"] == data["best_ask_amount"] == 0.0
+
+
+def test_the_daily_settlement_gives_settlement_prices() -> None:
+    market = SimulatedMarket(load_shipped("BTC"), seed=2)
+    row = market.board.row_of["BTC-27MAR26-71000-C"]
+    assert "settlement_price" not in ticker(market.board, row, 0.0)
+    roll(market)
+    data = ticker(market.board, row, 0.0)
+    assert data["settlement_price"] == pytest.approx(data["mark_price"], rel=0.05)
 
 
 def test_new_options_are_quoted() -> None:

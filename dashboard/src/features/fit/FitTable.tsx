@@ -15,7 +15,7 @@ const VERDICTS: Record<Verdict, [glyph: string, title: string]> = {
 }
 
 /** How each expiry was fitted, and what was proved of it. */
-export function FitTable() {
+export function FitTable({ isCompact = false }: { isCompact?: boolean }) {
   useFeed('cut', () => feed.cut()?.version)
   const cut = feed.cut()
   const smiles = smilesInOrder()
@@ -51,15 +51,19 @@ export function FitTable() {
               </th>
               <th scope="col">Butterfly</th>
               <th scope="col">Calendar</th>
-              <th scope="col" title="Lee's bound on the wings">
-                Wings
-              </th>
-              <th scope="col" title="Least g(k): density ∝ g, so g < 0 is butterfly arbitrage">
-                min g
-              </th>
-              <th scope="col" title="Least distance in total variance from the next shorter expiry">
-                Cal. margin
-              </th>
+              {isCompact ? null : (
+                <>
+                  <th scope="col" title="Lee's bound on the wings">
+                    Wings
+                  </th>
+                  <th scope="col" title="Least g(k): density ∝ g, so g < 0 is butterfly arbitrage">
+                    min g
+                  </th>
+                  <th scope="col" title="Least distance in total variance from the next shorter expiry">
+                    Cal. margin
+                  </th>
+                </>
+              )}
               <th scope="col" className={styles.reasons}>
                 Reasons
               </th>
@@ -67,7 +71,7 @@ export function FitTable() {
           </thead>
           <tbody>
             {smiles.map((smile) => (
-              <Line key={smile.expiry} smile={smile} fit={fits.get(smile.expiry)} />
+              <Line key={smile.expiry} smile={smile} fit={fits.get(smile.expiry)} isCompact={isCompact} />
             ))}
           </tbody>
         </table>
@@ -76,7 +80,7 @@ export function FitTable() {
   )
 }
 
-function Line({ smile, fit }: { smile: Smile; fit: ExpiryFit | undefined }) {
+function Line({ smile, fit, isCompact }: { smile: Smile; fit: ExpiryFit | undefined; isCompact: boolean }) {
   const { certificate } = smile
   const state = smile.fit.state
   const reasons = reasonsOf(smile, fit)
@@ -95,9 +99,13 @@ function Line({ smile, fit }: { smile: Smile; fit: ExpiryFit | undefined }) {
       <td>{fit ? `${count(fit.used)} / ${count(fit.quotes)}` : '–'}</td>
       <Proof verdict={certificate.butterfly} />
       <Proof verdict={certificate.calendar} />
-      <Proof verdict={certificate.lee} />
-      <td title={certificate.min_g_k === undefined ? undefined : `at k = ${fixed(certificate.min_g_k, 3)}`}>{fixed(certificate.min_g, 4)}</td>
-      <td>{certificate.calendar_margin === undefined ? '–' : certificate.calendar_margin.toExponential(1).replace('-', '−')}</td>
+      {isCompact ? null : (
+        <>
+          <Proof verdict={certificate.lee} />
+          <td title={certificate.min_g_k === undefined ? undefined : `at k = ${fixed(certificate.min_g_k, 3)}`}>{fixed(certificate.min_g, 4)}</td>
+          <td>{certificate.calendar_margin === undefined ? '–' : certificate.calendar_margin.toExponential(1).replace('-', '−')}</td>
+        </>
+      )}
       <td className={styles.reasons} title={reasons}>
         {reasons}
       </td>

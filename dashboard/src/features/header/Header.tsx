@@ -7,7 +7,7 @@ import type { ConnectionState } from '../../data/session'
 import { venueMark } from '../../lib/colour'
 import { age, clock, count, fixed, instant, millis, percent } from '../../lib/format'
 import { Tool } from '../../ui/controls'
-import { isQuiet, venueAgeMs } from '../smiles/venues'
+import { currenciesInOrder, isQuiet, venueAgeMs } from '../smiles/venues'
 import styles from './Header.module.css'
 
 const SOURCES: Record<string, string> = { live: 'LIVE', replay: 'REPLAY', simulated: 'SIMULATED', file: 'FILE' }
@@ -36,7 +36,7 @@ export function Header({ onHelp }: { onHelp: () => void }) {
       <div className={styles.bar}>
         <Link href="/" className={styles.brand}>
           <Mark />
-          DerivaSys
+          <span>DerivaSys</span>
         </Link>
         <Currencies />
         <nav className={styles.tabs} aria-label="Pages">
@@ -81,7 +81,7 @@ function Tab({ href, name }: { href: string; name: string }) {
 
 function Currencies() {
   const ccy = useFeed('connection', () => feed.view().ccy)
-  const list = useFeed('status', () => feed.view().status?.available_ccys.join() ?? '')
+  const list = useFeed('status', () => currenciesInOrder(feed.view().status?.available_ccys ?? []).join())
   const available = list === '' ? [ccy] : list.split(',')
   return (
     <div className={styles.ccys} role="group" aria-label="Currency">
@@ -171,7 +171,9 @@ function Tools({ onHelp }: { onHelp: () => void }) {
   )
 }
 
-const VENUE_STATES: Record<string, string> = { live: 'live', connecting: 'connecting', stale: 'stale', down: 'down' }
+const VENUE_STATES: Record<string, string> = { live: 'live', connecting: 'connecting', stale: 'stale', down: 'down', unknown: 'unknown' }
+/** The server says how its venues are every second; without word for this long nobody knows. */
+const UNKNOWN_AFTER_MS = 5000
 
 /** Each venue by shape, colour, word and age. */
 function Venues() {
@@ -184,7 +186,9 @@ function Venues() {
       {venues.length === 0 ? <li className={styles.waiting}>no venue status yet</li> : null}
       {venues.map((venue) => {
         const mark = venueMark(venue.venue, names)
-        const state = venue.state === 'live' && isQuiet(venue) ? 'stale' : venue.state
+        const isUnknown = now - (feed.view().statusAt ?? now) > UNKNOWN_AFTER_MS
+        const known = venue.state === 'live' && isQuiet(venue) ? 'stale' : venue.state
+        const state = isUnknown ? 'unknown' : known
         return (
           <li
             key={venue.venue}
@@ -207,7 +211,7 @@ function Venues() {
 /** The whole path's quantiles: the stage called total, else the slowest one. */
 export function wholeLatency(stages: Record<string, Quantiles> | undefined): [name: string, Quantiles] | undefined {
   const entries = Object.entries(stages ?? {})
-  return entries.find(([name]) => /^(total|exchange_to_socket|end_to_end)/.test(name)) ?? entries.toSorted((left, right) => right[1].p50 - left[1].p50)[0]
+  return entries.find(([name]) => /^(total|end_to_end|exchange_to_|frame_to_patch)/.test(name)) ?? entries.toSorted((left, right) => right[1].p50 - left[1].p50)[0]
 }
 
 /** Fit objective, error, share inside, time and latency. */

@@ -16,7 +16,7 @@ export interface TipTarget {
 const WIDTH_PX = 292
 
 /** What lies behind one number: the vols, strikes, bands and ages it rests on. */
-export function CellTip({ target, kind, rows }: { target: TipTarget; kind: GridKind; rows: Rows }) {
+export default function CellTip({ target, kind, rows }: { target: TipTarget; kind: GridKind; rows: Rows }) {
   useFeed('cut', () => feed.cut()?.version)
   const cut = feed.cut()
   const row = rowsOf(cut, kind, rows).find((candidate) => candidate.key === target.row)

@@ -1,13 +1,15 @@
-import { Fragment, useCallback, useEffect, useRef, useState } from 'react'
+import { Fragment, lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react'
 import { scheduler } from '../../app/scheduler'
 import { type Rows, type Sub, useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { days as formatDays } from '../../lib/format'
 import { NODES } from '../../lib/nodes'
-import { CellTip, type TipTarget } from './CellTip'
+import type { TipTarget } from './CellTip'
 import styles from './Grid.module.css'
 import { endFlash, FLASH_MS, paintCell } from './painter'
 import { cellOf, columnsOf, type GridKind, PREFIX_COLUMNS, type Row, rowsOf, spreadColumns, valueOf } from './rows'
+
+const CellTip = lazy(() => import('./CellTip'))
 
 const HEADS: Record<string, string> = { FWD: 'ATM fwd', ATMVOL: 'ATM vol', ATMF: 'ATM' }
 const GROUPS: Record<GridKind, string> = {
@@ -112,7 +114,11 @@ export function Grid({ kind }: { kind: GridKind }) {
           ))}
         </tbody>
       </table>
-      {tip ? <CellTip target={tip} kind={kind} rows={rows} /> : null}
+      {tip ? (
+        <Suspense fallback={null}>
+          <CellTip target={tip} kind={kind} rows={rows} />
+        </Suspense>
+      ) : null}
     </div>
   )
 }

@@ -1,11 +1,11 @@
 /**
  * Writes cells imperatively: only what is displayed differently is written; a changed number flashes by an
- * attribute, no cell more than once a second.
+ * attribute, no cell more often than every 1.5 s.
  */
 import type { CellText } from './rows'
 
-export const FLASH_MS = 700
-export const FLASH_EVERY_MS = 1000
+export const FLASH_MS = 450
+export const FLASH_EVERY_MS = 1500
 
 interface Painted extends CellText {
   version: number

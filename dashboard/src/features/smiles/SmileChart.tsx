@@ -34,6 +34,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
       intervalMs: size === 'small' ? 400 : 150,
       options: () => ({
         padding: [8, 10, 0, 0],
+        pxAlign: false,
         legend: { show: false },
         cursor: {
           y: false,
@@ -117,7 +118,7 @@ function follow(plot: uPlot | undefined, drawn: Drawn | undefined, kind: Axis, r
 function describe({ d, marks }: Drawn, kind: Axis, x: number): string {
   const k = fromAxis(d, kind, x)
   const vol = volPoints(d.params, k, d.tau)
-  const text = [`${fixed(vol, 2)}`, compactStrike(roundTo(d.forward * Math.exp(k))), `k ${signed(k, 3)}`, deltaName(toAxis(d, 'delta', k))]
+  const text = [`vol ${fixed(vol, 2)}`, compactStrike(roundTo(d.forward * Math.exp(k))), `k ${signed(k, 3)}`, deltaName(toAxis(d, 'delta', k))]
   const nearest = marks.reduce<Mark | undefined>((best, mark) => (Math.abs(mark.x - x) < Math.abs((best?.x ?? Infinity) - x) ? mark : best), undefined)
   const here = nearest ? marks.filter((mark) => mark.strike === nearest.strike) : []
   const bid = Math.max(...here.map((mark) => mark.level.bid_vol ?? -Infinity))

@@ -14,6 +14,18 @@ export function venuesOf(cut: Cut | undefined): { venues: string[] } {
   return { venues: [...seen].toSorted() }
 }
 
+const FIRST_CCYS = ['BTC', 'ETH', 'SOL', 'XRP']
+
+function rank(ccy: string): number {
+  const at = FIRST_CCYS.indexOf(ccy)
+  return at < 0 ? FIRST_CCYS.length : at
+}
+
+/** Currencies in an order that does not depend on which of them the server knew first. */
+export function currenciesInOrder(available: readonly string[]): string[] {
+  return available.toSorted((left, right) => rank(left) - rank(right) || left.localeCompare(right))
+}
+
 /** A venue's age now: what the server said, and the time since it said it. */
 export function venueAgeMs(venue: VenueStatus, now: number): number | undefined {
   const { statusAt } = feed.view()

@@ -145,7 +145,7 @@ export function labelsOf(mesh: Mesh, camera: Camera, view: Viewport, axis: Surfa
     kept = [x, y]
     labels.push({ text, x, y, align })
   }
-  for (const [step, text] of names) put(text, at(-1 + (2 * (step - first)) / (last - first), Y_FLOOR, front * 1.14), 'middle')
+  for (const [step, text] of names) put(text, at(-1 + (2 * (step - first)) / (last - first), Y_FLOOR, front * 1.2), 'middle')
   kept = undefined
   for (let i = 0; i < mesh.rows; i += 1) {
     const z = mesh.position[3 * i * mesh.columns + 2] ?? 0
@@ -153,7 +153,7 @@ export function labelsOf(mesh: Mesh, camera: Camera, view: Viewport, axis: Surfa
   }
   kept = undefined
   for (let vol = mesh.low; vol <= mesh.high; vol += mesh.high - mesh.low > 60 ? 20 : 10) {
-    put(`${vol}`, at(-side * 1.08, heightOf(vol, mesh.low, mesh.high), front * 1), -side * Math.cos(camera.yaw) > 0 ? 'start' : 'end')
+    put(`${vol}`, at(-side * 1.14, heightOf(vol, mesh.low, mesh.high), front * 1), -side * Math.cos(camera.yaw) > 0 ? 'start' : 'end')
   }
   return labels
 }

@@ -15,32 +15,23 @@ from derivasys.testing.recordings import CHAINS, load_shipped
 
 def main() -> None:
     """Parse the command line and serve."""
-    parser = argparse.ArgumentParser(
-        prog="python -m derivasys.testing.deribit", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m derivasys.testing.deribit", description=__doc__)
     parser.add_argument("--port", type=int, default=18080, help="0 for a free one")
     parser.add_argument("--mode", choices=("simulated", "replay"), default="simulated")
     parser.add_argument("--ccy", choices=tuple(CHAINS), default="BTC")
     parser.add_argument("--rate", type=float, default=1000.0, help="option tickers a second")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=float, default=1.0, help="of the venue's clock")
-    parser.add_argument(
-        "--ticker-interval-ms", type=int, default=100, help="less than 100 only to load a client"
-    )
+    parser.add_argument("--ticker-interval-ms", type=int, default=100, help="less than 100 only to load a client")
     asyncio.run(_serve(parser.parse_args()))
 
 
 async def _serve(args: argparse.Namespace) -> None:
     chain = load_shipped(args.ccy)
-    market: Market
-    if args.mode == "replay":
-        market = ReplayMarket(chain, args.rate)
-    else:
-        market = SimulatedMarket(chain, args.seed, args.rate)
+    is_replay = args.mode == "replay"
+    market: Market = ReplayMarket(chain, args.rate) if is_replay else SimulatedMarket(chain, args.seed, args.rate)
     clock = RecordedClock(chain.instant_ns, args.speed)
-    server = DeribitServer(
-        market, clock, seed=args.seed, ticker_interval_ms=args.ticker_interval_ms
-    )
+    server = DeribitServer(market, clock, seed=args.seed, ticker_interval_ms=args.ticker_interval_ms)
     await server.start(args.port)
     sys.stdout.write(describe(server).decode() + "\n")
     sys.stdout.flush()

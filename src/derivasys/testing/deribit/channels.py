@@ -163,9 +163,7 @@ def _printed(data: Json) -> Json:
     return printed
 
 
-def open_topic(
-    name: str, markets: Markets, ticker_ns: int, now_ms: Callable[[], int]
-) -> Topic | None:
+def open_topic(name: str, markets: Markets, ticker_ns: int, now_ms: Callable[[], int]) -> Topic | None:
     """Return the channel called `name`, None when there is none: unknown contract or interval.
 
     `ticker_ns` is what 100ms means for tickers (other than 100 ms only in load tests).
@@ -230,9 +228,7 @@ def _currencies(currency: str, markets: Markets) -> frozenset[str]:
     return frozenset(m.board.ccy for m in markets if currency in ("any", m.board.ccy))
 
 
-def _index_topic(
-    name: str, head: str, index: str, markets: Markets, now_ms: Callable[[], int]
-) -> Topic | None:
+def _index_topic(name: str, head: str, index: str, markets: Markets, now_ms: Callable[[], int]) -> Topic | None:
     for market in markets:
         if market.board.index_name == index:
             compute = {
@@ -246,9 +242,7 @@ def _index_topic(
 
 def _index_body(market: Market, now_ms: int) -> bytes:
     board = market.board
-    return orjson.dumps(
-        {"timestamp": now_ms, "price": board.index_price, "index_name": board.index_name}
-    )
+    return orjson.dumps({"timestamp": now_ms, "price": board.index_price, "index_name": board.index_name})
 
 
 def _expiration_body(market: Market, now_ms: int) -> bytes:

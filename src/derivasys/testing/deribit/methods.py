@@ -164,9 +164,7 @@ def _get_delivery_prices(markets: Markets, params: Json, _now_ms: int) -> Json:
         for expiry in market.board.expiries
         if expiry.state == DELIVERED
     ]
-    data = [
-        {"date": _date(ms), "delivery_price": price} for ms, price in sorted(done, reverse=True)
-    ]
+    data = [{"date": _date(ms), "delivery_price": price} for ms, price in sorted(done, reverse=True)]
     return {"data": data, "records_total": len(data)}
 
 

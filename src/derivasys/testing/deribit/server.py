@@ -99,9 +99,13 @@ class DeribitServer:
     async def _run(self) -> None:
         while True:
             self.venue.tick(self._clock.now_ns())
-            for connection in list(self._connections):
-                self._flush(connection)
+            self.flush()
             await asyncio.sleep(TICK_S)
+
+    def flush(self) -> None:
+        """Write to every client what waits for it."""
+        for connection in list(self._connections):
+            self._flush(connection)
 
     def _flush(self, connection: Connection) -> None:
         """Write all that waits for a client in one piece; drop a client that does not read."""

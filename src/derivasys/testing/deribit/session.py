@@ -15,12 +15,8 @@ ANSWER_NS_MAX = 10 * SECOND_NS
 IDLE_NS_MAX = 60 * SECOND_NS
 HEARTBEAT_S_MIN = 10
 
-_HEARTBEAT = orjson.dumps(
-    {"params": {"type": "heartbeat"}, "method": "heartbeat", "jsonrpc": "2.0"}
-)
-_TEST_REQUEST = orjson.dumps(
-    {"params": {"type": "test_request"}, "method": "heartbeat", "jsonrpc": "2.0"}
-)
+_HEARTBEAT = orjson.dumps({"params": {"type": "heartbeat"}, "method": "heartbeat", "jsonrpc": "2.0"})
+_TEST_REQUEST = orjson.dumps({"params": {"type": "test_request"}, "method": "heartbeat", "jsonrpc": "2.0"})
 ABNORMAL = 1006
 """Not a code that is sent: the connection is cut without a closing handshake."""
 

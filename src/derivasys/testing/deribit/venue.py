@@ -66,6 +66,8 @@ class Venue:
 
     def receive(self, session: Session, text: bytes, now_ns: int) -> None:
         """Answer one message of a client; the reply is in `session.out`."""
+        if session.closing is not None:
+            return
         self._now_ns = max(now_ns, self._now_ns)
         request_id = None
         try:

@@ -26,7 +26,8 @@ def price_greeks(
 
     price = F N(d1) - K N(d2) for a call, d1 = ln(F/K)/(iv √tau) + iv √tau / 2, d2 = d1 - iv √tau.
     iv is a decimal, tau in years of 365 days. Delta is N(d1), not premium-adjusted; vega per vol
-    point, theta per day and at most the whole time value, rho per 1 %: all in quote currency.
+    point; theta per day, or per what is left of the last day, and at most the whole premium (found
+    from captured tickers, not documented); rho per 1 %: all in quote currency.
     At tau or iv of 0 the price is intrinsic and delta 0 or ±1.
     """
     out = _price_greeks(forward, strike, tau, iv, is_call)
@@ -50,12 +51,11 @@ def _price_greeks(forward: Any, strike: Any, tau: Any, iv: Any, is_call: Any) ->
         n1 = 0.5 * math.erfc(-sign * d1 / _SQRT2)
         n2 = 0.5 * math.erfc(-sign * d2 / _SQRT2)
         density = math.exp(-0.5 * d1 * d1) / _SQRT_2PI
-        price = sign * (f * n1 - x * n2)
-        time_value = max(price - max(sign * (f - x), 0.0), 0.0)
-        out[0, i] = price
+        out[0, i] = sign * (f * n1 - x * n2)
         out[1, i] = sign * n1
         out[2, i] = density / (f * sd)
         out[3, i] = f * density * math.sqrt(t) / 100.0
-        out[4, i] = -min(f * density * iv[i] / (2.0 * math.sqrt(t) * 365.0), time_value)
+        decay = f * density * iv[i] / (2.0 * math.sqrt(t)) * min(t, 1.0 / 365.0)
+        out[4, i] = -min(decay, out[0, i])
         out[5, i] = sign * x * t * n2 / 100.0
     return out

@@ -80,7 +80,7 @@ def tau_years(expiry_ms: Ints, now_ms: int | Ints) -> Floats:
 
 def round_tick(price: Floats) -> Floats:
     """Return prices (coin) rounded to the nearest price the venue allows."""
-    # A whole number divided by a whole number is the double nearest to the decimal: it prints short.
+    # A quotient of whole numbers is the double nearest to the decimal, so it prints short.
     fine = np.rint(price * 10_000.0) / 10_000.0
     coarse = np.rint(price * 2_000.0) / 2_000.0
     out: Floats = np.where(price > TICK_ABOVE, coarse, fine)

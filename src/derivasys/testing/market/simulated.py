@@ -35,10 +35,10 @@ QUOTING = np.dtype(
     [("bid_gap", "f8"), ("ask_gap", "f8"), ("vega", "f8"), ("offset", "f8")]
     + [(name, "?") for name in ("bid_rare", "ask_rare", "bid_gone", "ask_gone")]
 )
-"""How an option is quoted: recorded distances of bid and ask from the mark (coin) and vega, the
-present offset of both in spreads, which sides the recording lacks, which are missing now."""
+"""How an option is quoted: recorded distances of bid and ask from the mark (coin), vega recorded,
+present offset of both (in spreads), sides that the recording lacks, sides missing now."""
 GOES, RETURNS = 0.002, 0.3
-"""Chance, at a re-quote, that a side leaves its usual state of quoted or missing, and comes back."""
+"""Chance, at a re-quote, that a side leaves its usual state, quoted or missing, and returns."""
 OFFSET_KEEP, OFFSET_SD = 0.9, 0.1
 PRINTS_PER_S = 0.5
 
@@ -69,6 +69,10 @@ class SimulatedMarket:
         self._trade_seq: dict[int, int] = {}
         self._trade_id = 400_000_000
         add_perpetual(self.board, self._start_ms)
+        # Forwards and marks of REST rows are of slightly different moments: make them agree.
+        rows = np.arange(len(self.board.symbols))
+        self._price(rows, self._start_ms)
+        self.board.imply(rows, self._start_ms)
 
     def advance(self, now_ns: int) -> MarketUpdate:
         """Move on to the last grid point not after `now_ns` and return what changed since."""
@@ -142,14 +146,15 @@ class SimulatedMarket:
         return listing.life
 
     def _draw(self, seconds: float, is_new_board: bool) -> Ints:
-        """Return the rows re-quoted in this step: each at its own rate, independently."""
+        """Return the rows re-quoted now: each at its own rate, independently, and all new ones."""
         if is_new_board or self._steps - self._weights_step >= WEIGHTS_EVERY_STEPS:
             self._weights_step = self._steps
             self._rows = self.board.open_rows()
             share = _activity(self.board, self._rows, self._now_ms())
             self._rates = _rates(share, self._rate, STEP_MS / 1000.0)
         chance = 1.0 - np.exp(-self._rates * min(seconds, 1.0))
-        drawn: Ints = self._rows[self._rng.random(len(self._rows)) < chance]
+        is_new = np.isnan(self.board.ticker["mark"][self._rows])
+        drawn: Ints = self._rows[(self._rng.random(len(self._rows)) < chance) | is_new]
         return drawn
 
     def _now_ms(self) -> int:

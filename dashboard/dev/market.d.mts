@@ -1,0 +1,16 @@
+import type { FitStatus, LevelsSnapshot, ServerMessage, StatusMessage, SurfaceSnapshot, TenorSnapshot } from '../src/data/messages'
+
+export function random(seed: number): () => number
+export function diff(before: object, after: object): object | undefined
+export class Market {
+  constructor(ccy: 'BTC' | 'ETH', options: { seed?: number; now: number; epoch?: string })
+  snapshots(): { surface: SurfaceSnapshot; levels: LevelsSnapshot; tenors: TenorSnapshot; fit: FitStatus }
+  step(now: number): ServerMessage[]
+}
+export function status(options: {
+  now: number
+  venues: { venue: string; state: string; age_ms: number }[]
+  clients: number
+  build: string
+  startedAt: number
+}): StatusMessage

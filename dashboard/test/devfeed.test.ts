@@ -1,0 +1,77 @@
+/** The development feed may not drift from the contract: every message is checked against the wire's schema. */
+import { readFileSync } from 'node:fs'
+import Ajv2020 from 'ajv/dist/2020'
+import { describe, expect, it } from 'vitest'
+import { Market, random, status } from '../dev/market.mjs'
+import type { ServerMessage } from '../src/data/messages'
+import { initialState, reduce } from '../src/data/reducer'
+
+const schema = JSON.parse(readFileSync(new URL('../../src/derivasys/wire/schemas.json', import.meta.url), 'utf8'))
+const ajv = new Ajv2020({ strict: false, allErrors: true })
+ajv.addSchema({ ...schema, $id: 'wire' })
+
+function check(message: ServerMessage, name = 'ServerMessage'): void {
+  const validate = ajv.getSchema(`wire#/$defs/${name}`)
+  if (!validate) throw new Error(`no definition ${name}`)
+  const isValid = validate(message)
+  expect(isValid, `${message.type}: ${ajv.errorsText(validate.errors?.slice(0, 5))}`).toBe(true)
+}
+
+const NOW = Date.UTC(2026, 2, 22, 12)
+const DEFINITIONS: Record<string, string> = {
+  svi_surface_snapshot: 'SurfaceSnapshot',
+  svi_surface_patch: 'SurfacePatch',
+  smile_levels_snapshot: 'LevelsSnapshot',
+  smile_levels_patch: 'LevelsPatch',
+  svi_tenor_snapshot: 'TenorSnapshot',
+  svi_tenor_patch: 'TenorPatch',
+  surface_fit_status: 'FitStatus',
+}
+
+describe.each(['BTC', 'ETH'] as const)('development feed, %s', (ccy) => {
+  it('speaks the contract', () => {
+    const market = new Market(ccy, { seed: 5, now: NOW })
+    const messages: ServerMessage[] = Object.values(market.snapshots())
+    for (let i = 1; i <= 10; i += 1) messages.push(...market.step(NOW + 200 * i))
+    for (const message of messages) check(message, DEFINITIONS[message.type])
+    expect(new Set(messages.map((message) => message.type)).size).toBe(7)
+  })
+
+  it('snapshot + patches = snapshot', () => {
+    const market = new Market(ccy, { seed: 6, now: NOW })
+    let state = initialState(ccy)
+    const take = (messages: ServerMessage[]) => {
+      for (const message of JSON.parse(JSON.stringify(messages)) as ServerMessage[]) {
+        const step = reduce(state, message)
+        expect(step.resync).toEqual([])
+        state = step.state
+      }
+    }
+    take(Object.values(market.snapshots()))
+    for (let i = 1; i <= 30; i += 1) take(market.step(NOW + 200 * i))
+    let direct = initialState(ccy)
+    for (const message of Object.values(market.snapshots())) direct = reduce(direct, JSON.parse(JSON.stringify(message))).state
+    const { surface, levels, tenors } = state.channels
+    // a channel that had nothing to say in the last cycle keeps its own version
+    expect({ ...surface, version: 0, ts: 0 }).toEqual({ ...direct.channels.surface, version: 0, ts: 0 })
+    expect({ ...levels, version: 0, ts: 0 }).toEqual({ ...direct.channels.levels, version: 0, ts: 0 })
+    expect({ ...tenors, version: 0, ts: 0 }).toEqual({ ...direct.channels.tenors, version: 0, ts: 0 })
+  })
+})
+
+describe('development feed', () => {
+  it('has 12 and 11 expiries and says that it is simulated', () => {
+    expect(Object.keys(new Market('BTC', { now: NOW }).snapshots().surface.smiles)).toHaveLength(12)
+    expect(Object.keys(new Market('ETH', { now: NOW }).snapshots().surface.smiles)).toHaveLength(11)
+    const message = status({ now: NOW, venues: [{ venue: 'deribit', state: 'live', age_ms: 4 }], clients: 1, build: 'test', startedAt: NOW })
+    check(message, 'StatusMessage')
+    expect(message.source.kind).toBe('simulated')
+  })
+
+  it('is the same for the same seed', () => {
+    const one = new Market('BTC', { seed: 9, now: NOW })
+    const two = new Market('BTC', { seed: 9, now: NOW })
+    expect(one.step(NOW + 200)).toEqual(two.step(NOW + 200))
+    expect(random(1)()).toBe(random(1)())
+  })
+})

@@ -1,0 +1,106 @@
+"""What is published of a surface: the documented types, precisions and identities."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from derivasys.pipeline import Pipeline
+from derivasys.wire import messages as m
+from derivasys.wire.feed import TABLES, Feed
+from derivasys.wire.state import price_decimals, state_of, strike_key
+from tests.boards import DAY_MS, NOW_NS, WEEK_MS, smile_board
+
+LATER_MS = WEEK_MS + 7 * DAY_MS
+
+
+@pytest.fixture(scope="module")
+def surface():
+    pipeline = Pipeline()
+    for event in (*smile_board(), *smile_board(expiry=LATER_MS)):
+        pipeline.apply(event)
+    return pipeline.drain(NOW_NS)[0]
+
+
+def snapshot(surface, channel):
+    feed = Feed("BTC", "e")
+    feed.update(state_of(surface))
+    feed.activate(50)
+    return msgspec.json.decode(feed.snapshot(50, channel), type=m.ServerMessage)
+
+
+@pytest.mark.parametrize("channel", [*TABLES, "fit"])
+def test_messages_are_of_the_documented_types(surface, channel):
+    assert snapshot(surface, channel).version == surface.version
+
+
+def test_risk_reversals_and_flies_agree_with_the_published_vols(surface):
+    for smile in snapshot(surface, "surface").smiles.values():
+        vols = {name: node.vol for name, node in smile.nodes.items()}
+        for delta in (5, 10, 15, 20, 25, 30, 35, 40):
+            call, put = vols[f"{delta}C"], vols[f"{delta}P"]
+            assert smile.risk_reversals[f"RR{delta:02d}"] == pytest.approx(call - put, abs=1e-9)
+            assert smile.flies[f"FLY{delta:02d}"] == pytest.approx(call + put - 2 * vols["ATMF"], abs=1e-9)
+        assert smile.atm_vol == vols["ATMF"]
+
+
+def test_the_published_parameters_reproduce_the_published_vols(surface):
+    for smile in snapshot(surface, "surface").smiles.values():
+        p = smile.params
+        for node in smile.nodes.values():
+            k = node.log_moneyness
+            w = p.a + p.b * (p.rho * (k - p.m) + np.hypot(k - p.m, p.sigma))
+            assert 100 * np.sqrt(w / smile.tau) == pytest.approx(node.vol, abs=6e-3), "k is published to 1e-5"
+
+
+def test_nodes_reach_their_deltas_in_order(surface):
+    for smile in snapshot(surface, "surface").smiles.values():
+        nodes = list(smile.nodes.values())
+        assert [node.log_moneyness for node in nodes] == sorted(node.log_moneyness for node in nodes)
+        assert all(abs(node.delta_error) < 1e-6 for node in nodes)
+        assert [node.target_delta for node in nodes[:2]] == [-0.05, -0.1]
+        assert smile.nodes["25C"].option_type == "C"
+        assert smile.nodes["25P"].bid_vol < smile.nodes["25P"].vol < smile.nodes["25P"].ask_vol
+
+
+def test_nothing_is_certified_that_was_not_proved(surface):
+    for smile in snapshot(surface, "surface").smiles.values():
+        assert smile.certificate.butterfly in ("certified", "violated", "unchecked")
+        if smile.certificate.butterfly == "unchecked":
+            assert smile.certificate.min_g is msgspec.UNSET
+
+
+def test_levels_show_the_out_of_the_money_option(surface):
+    for by_strike in snapshot(surface, "levels").levels.values():
+        for strike, by_venue in by_strike.items():
+            level = by_venue["deribit"]
+            assert level.option_type == ("C" if float(strike) >= 100 else "P")
+            assert level.bid_vol < level.ask_vol
+            assert level.used
+            assert level.reason is msgspec.UNSET
+
+
+def test_an_expiry_without_forward_or_fit_is_still_a_valid_message():
+    pipeline = Pipeline()
+    for event in smile_board():
+        if getattr(event, "contract", None) is not None and event.contract.type == "C":
+            pipeline.apply(event)
+    (smile,) = snapshot(pipeline.drain(NOW_NS)[0], "surface").smiles.values()
+    assert (smile.fit.state, smile.fit.reasons) == ("rejected", ["no forward"])
+    assert smile.forward is smile.params is smile.nodes is msgspec.UNSET
+
+
+def test_tenors_outside_the_listing_are_flagged(surface):
+    tenors = snapshot(surface, "tenors").tenors
+    assert tenors["1D"].is_extrapolated
+    assert not tenors["2W"].is_extrapolated
+    assert tenors["1Y"].is_extrapolated
+    assert tenors["2W"].atm_vol == pytest.approx(60, abs=1)
+
+
+@pytest.mark.parametrize(("forward", "decimals"), [(70_000.0, 2), (2_000.0, 2), (150.0, 3), (0.6, 6)])
+def test_price_decimals(forward, decimals):
+    assert price_decimals(np.array([forward])) == decimals
+
+
+def test_strike_keys():
+    assert [strike_key(at) for at in (100000.0, 0.625, 1.02)] == ["100000", "0.625", "1.02"]
