@@ -1,6 +1,8 @@
-"""One cycle of one currency: chain → forwards → implied vols → smiles → certificate → nodes → Surface.
+"""One cycle of one currency: chain → forwards → implied vols → certified smiles → nodes → Surface.
 
-Only the expiries asked for are calibrated; what the last surface says of the others is carried over unchanged.
+Only the expiries asked for are read again; the others keep what was read of them. The smiles of all expiries are then
+solved jointly, because the calendar condition ties each to its neighbours; an expiry that was not read again starts at
+its solution and moves only as far as its neighbours need.
 """
 
 from __future__ import annotations
@@ -8,29 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from derivasys.analytics.svi import round_published
+from derivasys.analytics.arbitrage import Certificate, certify
 from derivasys.analytics.year_fraction import NS_PER_YEAR
 from derivasys.estimate.chain import Chain
 from derivasys.estimate.forward import NONE, ForwardEstimate, estimate
 from derivasys.fit.board import Quotes, Reading, read
-from derivasys.fit.quotes import QuoteReason, QuoteRules, group_by_expiry, twin_rows
-from derivasys.fit.smile import FitStatus, SmileFits, fit_smiles
+from derivasys.fit.constrained import BoardFit, FitReason, FitState, fit_board
+from derivasys.fit.quotes import QuoteReason, QuoteRules, QuoteSelection, group_by_expiry, twin_rows
 from derivasys.nodes import deltas, tenors
-from derivasys.surface import (
-    CERTIFIED,
-    FITTED,
-    HELD,
-    REJECTED,
-    UNCHECKED,
-    VIOLATED,
-    Board,
-    Surface,
-)
+from derivasys.surface import CERTIFIED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, Surface
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,100 +75,79 @@ def calibrate(
     rules: Rules,
     stopwatch: Stopwatch | None = None,
 ) -> Surface:
-    """Return the next surface: the expiries at `slots` calibrated at `now_ns`, the others as in `last`.
+    """Return the next surface: the expiries at `slots` read again at `now_ns`, the others as in `last`.
 
-    `grid` belongs to the chain's present layout; `last` may be of an older one: smiles are matched by expiry.
+    `grid` belongs to the chain's present layout; `last` may be of an older one (then `slots` must be all): smiles are
+    matched by expiry.
     """
     laps = _Laps(stopwatch)
     where = np.asarray(slots, np.int64)
-    count = len(where)
-    rows = np.concatenate(
-        [np.arange(chain.starts[s], chain.starts[s + 1]) for s in slots] or [np.zeros(0, np.int64)]
-    )
-    tau = (np.array(chain.expiries, np.int64)[where] * 1_000_000 - now_ns) / NS_PER_YEAR
+    carry = _Carry(chain, where, last)
     best, by_venue = _forwards(chain, slots, now_ns)
     laps.lap("forward")
 
-    sizes = chain.starts[where + 1] - chain.starts[where]
-    local_slot = np.repeat(np.arange(count), sizes)
-    reading = _read(chain, grid, rows, local_slot, tau, by_venue, now_ns, rules.quotes)
+    tau_read = carry.join(
+        "tau_read", (np.array(chain.expiries, np.int64)[where] * 1_000_000 - now_ns) / NS_PER_YEAR
+    )
+    board = _read(chain, grid, where, tau_read, by_venue, last, now_ns, rules.quotes)
     laps.lap("implied_vol")
 
-    offsets, used = group_by_expiry(reading.selection, local_slot, reading.k, count)
-    chosen = reading.selection
-    start = _start(chain, slots, last)
-    fits = fit_smiles(
-        offsets, reading.k[used], chosen.w[used], chosen.weight[used],
-        chosen.w_bid[used], chosen.w_ask[used], tau, start,
+    n = len(chain.expiries)
+    offsets, used = group_by_expiry(board.selection, board.slot, board.k, n)
+    chosen = board.selection
+    fit = fit_board(
+        offsets, board.k[used], chosen.w[used], chosen.weight[used], chosen.w_bid[used], chosen.w_ask[used],
+        tau_read, _start(carry, now_ns, rules), carry.matched("free_params", 5),
     )  # fmt: skip
-    params = round_published(fits.params)
     laps.lap("fit")
 
-    new = _Smiles(chain, slots, last, now_ns, tau, best, fits, params, chosen.reason, local_slot)
-    new.decide(rules, now_ns)
-    age_s = (now_ns - chain.recv_ns[rows][used]) / 1e9
+    smiles = _Smiles(carry, board, fit, carry.join_items("forwards", best, NONE), tau_read)
+    read_ns = carry.join("read_ns", np.full(len(where), now_ns, np.int64))
+    is_held = smiles.state == HELD
+    tau = np.where(is_held, carry.matched("tau"), tau_read)
+    age_s = (now_ns - board.recv_ns[used]) / 1e9
+    forward = np.array([one.price for one in smiles.forwards])
     nodes = deltas.solve(
-        new.params, new.tau, offsets, reading.k[used],
-        reading.bid_iv[used], reading.ask_iv[used], age_s,
-    )  # fmt: skip
-    laps.lap("nodes")
-    surface = _assemble(chain, grid, where, rows, reading, new, nodes, last, now_ns)
-    laps.lap("assemble")
-    return msgspec.structs.replace(surface, stages_ms=laps.times_ms)
-
-
-def _forwards(
-    chain: Chain, slots: Sequence[int], now_ns: int
-) -> tuple[list[ForwardEstimate], Floats]:
-    """Return each slot's best forward, and all prices by (slot, venue)."""
-    best: list[ForwardEstimate] = []
-    prices = np.full((len(slots), max(1, len(chain.venues))), np.nan)
-    for at, slot in enumerate(slots):
-        estimates = [estimate(chain, venue, slot, now_ns) for venue in chain.venues]
-        for venue, one in enumerate(estimates):
-            prices[at, venue] = one.price
-        known = [one for one in estimates if one.price > 0]
-        best.append(min(known, key=lambda one: one.stderr_bp) if known else NONE)
-    return best, prices
-
-
-def _read(
-    chain: Chain, grid: Grid, rows: Ints, local_slot: Ints, tau: Floats, by_venue: Floats,
-    now_ns: int, rules: QuoteRules,
-) -> Reading:  # fmt: skip
-    to_local = np.full(len(chain), -1, np.int64)
-    to_local[rows] = np.arange(len(rows))
-    twin = grid.twin[rows]
-    is_open = chain.is_open[rows]
-    # A closed contract's last quotes are not a market.
-    bid = np.where(is_open, chain.bid[rows], np.nan)
-    ask = np.where(is_open, chain.ask[rows], np.nan)
-    return read(
-        Quotes(
-            strike=chain.strike[rows],
-            is_call=chain.is_call[rows],
-            is_coin=chain.is_coin[rows],
-            tick=chain.tick[rows],
-            bid=bid,
-            ask=ask,
-            age_s=(now_ns - chain.recv_ns[rows]) / 1e9,
-            tau=tau[local_slot],
-            forward=by_venue[local_slot, chain.venue[rows]],
-            twin=np.where(twin >= 0, to_local[twin], -1),
-        ),
-        rules,
+        smiles.params, tau, offsets, board.k[used], board.bid_iv[used], board.ask_iv[used], age_s
     )
-
-
-def _start(chain: Chain, slots: Sequence[int], last: Surface | None) -> Floats:
-    start = np.full((len(slots), 5), np.nan)
-    if last is not None:
-        before = {expiry: at for at, expiry in enumerate(last.expiries)}
-        for at, slot in enumerate(slots):
-            was = before.get(chain.expiries[slot])
-            if was is not None:
-                start[at] = last.params[was]
-    return start
+    usable = np.flatnonzero((smiles.state != REJECTED) & (forward > 0))
+    fixed = tenors.solve(smiles.params[usable], tau[usable], forward[usable])
+    laps.lap("nodes")
+    certificate = smiles.certificate
+    return Surface(
+        ccy=chain.ccy,
+        version=1 if last is None else last.version + 1,
+        now_ns=now_ns,
+        expiries=tuple(chain.expiries),
+        read_ns=read_ns,
+        fitted_ns=np.where(is_held, carry.matched("fitted_ns"), read_ns).astype(np.int64),
+        tau=tau,
+        tau_read=tau_read,
+        forwards=smiles.forwards,
+        forward=forward,
+        params=smiles.params,
+        free_params=fit.free.params,
+        state=smiles.state,
+        reasons=tuple(smiles.reasons),
+        objective=fit.objective,
+        rmse=smiles.rmse,
+        inside=smiles.inside,
+        cost_rmse=smiles.rmse - fit.free.rmse_iv,
+        cost_inside=fit.free.inside_share - smiles.inside,
+        quotes=smiles.quotes,
+        used=smiles.used,
+        rejected=smiles.rejected,
+        butterfly=_verdicts(certificate.butterfly_ok, smiles.params),
+        calendar=_verdicts(certificate.calendar_ok, smiles.params),
+        lee=_verdicts(certificate.lee_ok, smiles.params),
+        min_g=certificate.min_g,
+        min_g_k=certificate.min_g_k,
+        calendar_margin=certificate.calendar_margin,
+        nodes=nodes,
+        tenors=fixed,
+        board=board,
+        stages_ms=laps.times_ms,
+    )
 
 
 class _Laps:
@@ -196,186 +167,104 @@ class _Laps:
             self._last = now
 
 
-class _Smiles:
-    """The smiles of one cycle, before they join the others."""
-
-    def __init__(
-        self, chain: Chain, slots: Sequence[int], last: Surface | None, now_ns: int, tau: Floats,
-        best: list[ForwardEstimate], fits: SmileFits, params: Floats,
-        reason: NDArray[np.uint8], local_slot: Ints,
-    ) -> None:  # fmt: skip
-        count = len(slots)
-        self.expiries = [chain.expiries[slot] for slot in slots]
-        self.last = last
-        self.tau = tau.copy()
-        self.params = params
-        self.fitted_ns = np.full(count, now_ns, np.int64)
-        self.best = best
-        self.fits = fits
-        self.state = np.full(count, FITTED, np.int64)
-        self.reasons: list[tuple[str, ...]] = [()] * count
-        self.rmse, self.inside = fits.rmse_iv.copy(), fits.inside_share.copy()
-        self.rejected = np.zeros((count, len(QuoteReason)), np.int64)
-        np.add.at(self.rejected, (local_slot, reason.astype(np.int64)), 1)
-        self.used = self.rejected[:, QuoteReason.USED].copy()
-        self.quotes = self.rejected.sum(axis=1)
-        self.rejected[:, QuoteReason.USED] = 0
-
-    def decide(self, rules: Rules, now_ns: int) -> None:
-        """Say of each smile whether it is fitted, held from the last surface, or rejected, and why."""
-        for at in range(len(self.expiries)):
-            reasons = self._faults(at)
-            if reasons:
-                self._hold_or_reject(at, reasons, rules, now_ns)
-            elif self.fits.status[at] in (FitStatus.SPARSE_NEIGHBOUR, FitStatus.SPARSE_DEFAULT):
-                self.reasons[at] = (f"sparse: {self.used[at]} quotes, shape from elsewhere",)
-            elif self.fits.status[at] == FitStatus.NOT_CONVERGED:
-                self.reasons[at] = ("not converged",)
-
-    def _faults(self, at: int) -> list[str]:
-        if not self.tau[at] > 0:
-            return ["expired"]
-        if not self.best[at].price > 0:
-            return ["no forward"]
-        if self.used[at] == 0:
-            counts = self.rejected[at]
-            worst = QuoteReason(int(counts.argmax())) if counts.any() else None
-            return ["no usable quote" + (f": mostly {worst.name.lower()}" if worst else "")]
-        if not np.isfinite(self.params[at]).all():
-            return ["no fit"]
-        if self.fits.rmse_iv[at] > RMSE_MAX and not self.fits.inside_share[at] >= INSIDE_MIN:
-            return [f"poor fit: rmse {100 * self.fits.rmse_iv[at]:.1f} vol points"]
-        return []
-
-    def _hold_or_reject(self, at: int, reasons: list[str], rules: Rules, now_ns: int) -> None:
-        self.rmse[at] = self.inside[at] = np.nan
-        last = self.last
-        if last is not None and self.tau[at] > 0 and self.expiries[at] in last.expiries:
-            was = last.expiries.index(self.expiries[at])
-            held_s = (now_ns - last.fitted_ns[was]) / 1e9
-            if last.state[was] != REJECTED and held_s <= rules.held_s_max:
-                self.state[at] = HELD
-                self.params[at] = last.params[was]
-                self.tau[at] = last.tau[was]
-                self.fitted_ns[at] = last.fitted_ns[was]
-                self.reasons[at] = tuple(reasons)
-                return
-        self.state[at] = REJECTED
-        self.params[at] = np.nan
-        self.reasons[at] = tuple(reasons)
-
-
 class _Carry:
-    """Joins an array over the expiries calibrated now with what the last surface says of the others."""
+    """Matches the last surface's expiries with those of the chain."""
 
     def __init__(self, chain: Chain, where: Ints, last: Surface | None) -> None:
         self.last = last
-        self.source: dict[int, int] = {}
-        """Position in the last surface, by position, of each expiry not calibrated now."""
-        self._n = len(chain.expiries)
+        self.expiries = chain.expiries
         self._where = where
-        if last is not None:
-            fresh = set(where.tolist())
-            before = {expiry: at for at, expiry in enumerate(last.expiries)}
-            self.source = {
-                at: before[expiry]
-                for at, expiry in enumerate(chain.expiries)
-                if at not in fresh and expiry in before
-            }
+        before = {} if last is None else {expiry: at for at, expiry in enumerate(last.expiries)}
+        pairs = [(at, before[expiry]) for at, expiry in enumerate(chain.expiries) if expiry in before]
+        self._now = np.array([now for now, _ in pairs], np.int64)
+        self._was = np.array([was for _, was in pairs], np.int64)
+
+    def matched(self, name: str, *width: int) -> Floats:
+        """Return the last surface's field by the chain's expiries; NaN for those that it did not have."""
+        values = np.full((len(self.expiries), *width), np.nan)
+        if self.last is not None and len(self._now):
+            values[self._now] = getattr(self.last, name)[self._was]
+        return values
 
     def join(self, name: str, values: A) -> A:
-        """Return the whole of the surface's field `name`."""
-        return self.join_arrays(getattr(self.last, name, None), values)
-
-    def join_arrays(self, old: A | None, values: A) -> A:
-        empty = np.nan if values.dtype.kind == "f" else 0
-        joined = np.full((self._n, *values.shape[1:]), empty, values.dtype)
-        if old is not None and self.source:
-            joined[list(self.source)] = old[list(self.source.values())]
+        """Return a field over all expiries: `values` for those read now, the last surface's for the others."""
+        joined = np.zeros((len(self.expiries), *values.shape[1:]), values.dtype)
+        if self.last is not None and len(self._now):
+            joined[self._now] = getattr(self.last, name)[self._was]
         joined[self._where] = values
         return cast("A", joined)
 
     def join_items(self, name: str, values: Sequence[T], empty: T) -> tuple[T, ...]:
-        """Return the whole of a field that is a tuple."""
-        joined = [empty] * self._n
-        old = getattr(self.last, name, ())
-        for at, was in self.source.items():
-            joined[at] = old[was]
+        """Return the same of a field that is a tuple."""
+        joined = [empty] * len(self.expiries)
+        for now, was in zip(self._now.tolist(), self._was.tolist(), strict=True):
+            joined[now] = getattr(self.last, name)[was]
         for at, value in zip(self._where.tolist(), values, strict=True):
             joined[at] = value
         return tuple(joined)
 
 
-def _assemble(
-    chain: Chain, grid: Grid, where: Ints, rows: Ints, reading: Reading, new: _Smiles,
-    nodes: deltas.Nodes, last: Surface | None, now_ns: int,
-) -> Surface:  # fmt: skip
-    """Join the new smiles with those carried over, and derive what spans expiries."""
-    carry = _Carry(chain, where, last)
-    n = len(chain.expiries)
-    params = carry.join("params", new.params)
-    tau = carry.join("tau", new.tau)
-    forward = carry.join("forward", np.array([one.price for one in new.best]))
-    state = carry.join("state", new.state)
-    usable = np.flatnonzero((state != REJECTED) & np.isfinite(params).all(axis=1) & (forward > 0))
-    age_s = np.array([(now_ns - one.recv_ns) / 1e9 for one in new.best])
-    old_nodes = last.nodes if last is not None else [None] * len(nodes)
-    return Surface(
-        ccy=chain.ccy,
-        version=1 if last is None else last.version + 1,
-        now_ns=now_ns,
-        expiries=tuple(chain.expiries),
-        calibrated_ns=carry.join("calibrated_ns", np.full(len(where), now_ns, np.int64)),
-        fitted_ns=carry.join("fitted_ns", new.fitted_ns),
-        tau=tau,
-        forward=forward,
-        forward_source=carry.join_items("forward_source", [one.source for one in new.best], "index"),
-        forward_stderr_bp=carry.join("forward_stderr_bp", np.array([one.stderr_bp for one in new.best])),
-        forward_age_s=carry.join("forward_age_s", age_s),
-        params=params,
-        state=state,
-        reasons=carry.join_items("reasons", new.reasons, ()),
-        objective=carry.join("objective", new.fits.objective),
-        rmse=carry.join("rmse", new.rmse),
-        inside=carry.join("inside", new.inside),
-        quotes=carry.join("quotes", new.quotes),
-        used=carry.join("used", new.used),
-        rejected=carry.join("rejected", new.rejected),
-        butterfly=np.full(n, UNCHECKED, np.int64),
-        calendar=np.full(n, UNCHECKED, np.int64),
-        lee=carry.join("lee", _lee(new.params)),
-        min_g=np.full(n, np.nan),
-        min_g_k=np.full(n, np.nan),
-        calendar_margin=np.full(n, np.nan),
-        nodes=deltas.Nodes(
-            *(carry.join_arrays(old, values) for old, values in zip(old_nodes, nodes, strict=True))
+def _forwards(chain: Chain, slots: Sequence[int], now_ns: int) -> tuple[list[ForwardEstimate], Floats]:
+    """Return each slot's best forward, and all prices by (slot, venue)."""
+    best: list[ForwardEstimate] = []
+    prices = np.full((len(slots), max(1, len(chain.venues))), np.nan)
+    for at, slot in enumerate(slots):
+        estimates = [estimate(chain, venue, slot, now_ns) for venue in chain.venues]
+        for venue, one in enumerate(estimates):
+            prices[at, venue] = one.price
+        known = [one for one in estimates if one.price > 0]
+        best.append(min(known, key=lambda one: one.stderr_bp) if known else NONE)
+    return best, prices
+
+
+def _read(
+    chain: Chain, grid: Grid, where: Ints, tau: Floats, by_venue: Floats, last: Surface | None, now_ns: int,
+    rules: QuoteRules,
+) -> Board:  # fmt: skip
+    """Return the board with the rows of the expiries `where` read now, the others as they were."""
+    spans = [np.arange(chain.starts[slot], chain.starts[slot + 1]) for slot in where.tolist()]
+    rows = np.concatenate(spans) if spans else np.zeros(0, np.int64)
+    to_local = np.full(len(chain), -1, np.int64)
+    to_local[rows] = np.arange(len(rows))
+    twin = grid.twin[rows]
+    to_expiry = np.zeros(len(chain.expiries), np.int64)
+    to_expiry[where] = np.arange(len(where))
+    is_open = chain.is_open[rows]
+    slot = chain.slot[rows]
+    reading = read(
+        Quotes(
+            strike=chain.strike[rows],
+            is_call=chain.is_call[rows],
+            is_coin=chain.is_coin[rows],
+            tick=chain.tick[rows],
+            # A closed contract's last quotes are not a market.
+            bid=np.where(is_open, chain.bid[rows], np.nan),
+            ask=np.where(is_open, chain.ask[rows], np.nan),
+            age_s=(now_ns - chain.recv_ns[rows]) / 1e9,
+            tau=tau[slot],
+            forward=by_venue[to_expiry[slot], chain.venue[rows]],
+            twin=np.where(twin >= 0, to_local[twin], -1),
         ),
-        tenors=tenors.solve(params[usable], tau[usable], forward[usable]),
-        board=_board(chain, grid, rows, reading, last),
+        rules,
     )
-
-
-def _lee(params: Floats) -> Ints:
-    """Return Lee's bound b(1 + |rho|) ≤ 2 decided on the published parameters."""
-    b, rho = params[:, 1], params[:, 2]
-    holds = b * (1.0 + np.abs(rho)) <= 2.0
-    known = np.isfinite(b * rho)
-    return np.where(known, np.where(holds, CERTIFIED, VIOLATED), UNCHECKED).astype(np.int64)
+    return _board(chain, grid, rows, reading, last)
 
 
 def _board(chain: Chain, grid: Grid, rows: Ints, reading: Reading, last: Surface | None) -> Board:
-    n = len(chain)
-    old = last.board if last is not None and last.board.symbols == grid.symbols else None
+    is_whole = len(rows) == len(chain)
+    old = None if last is None else last.board
 
-    def column(name: str, values: A) -> A:
-        if len(rows) == n:
+    def fill(old_column: A | None, values: A) -> A:
+        if is_whole or old_column is None:
             return values
-        # Only a whole listing is calibrated first, so that there is an old board to write into.
-        joined: A = getattr(old, name).copy()
+        joined: A = old_column.copy()
         joined[rows] = values
         return joined
 
-    chosen = reading.selection
+    def column(name: str, values: A) -> A:
+        return fill(getattr(old, name, None), values)
+
+    before = [None] * len(reading.selection) if old is None else old.selection
     return Board(
         venues=tuple(chain.venues),
         symbols=grid.symbols,
@@ -383,6 +272,7 @@ def _board(chain: Chain, grid: Grid, rows: Ints, reading: Reading, last: Surface
         venue=chain.venue,
         strike=chain.strike,
         is_call=chain.is_call,
+        cells=grid.cells,
         k=column("k", reading.k),
         bid=column("bid", reading.bid),
         ask=column("ask", reading.ask),
@@ -394,6 +284,84 @@ def _board(chain: Chain, grid: Grid, rows: Ints, reading: Reading, last: Surface
         last_ns=column("last_ns", chain.last_ns[rows]),
         mark_iv=column("mark_iv", chain.mark_iv[rows]),
         recv_ns=column("recv_ns", chain.recv_ns[rows]),
-        reason=column("reason", chosen.reason),
-        cells=grid.cells,
+        selection=QuoteSelection(
+            *(fill(was, now) for was, now in zip(before, reading.selection, strict=True))
+        ),
     )
+
+
+def _start(carry: _Carry, now_ns: int, rules: Rules) -> Floats:
+    """Return the last published parameters, NaN for smiles that have been held long enough."""
+    start = carry.matched("params", 5)
+    held_s = (now_ns - carry.matched("fitted_ns")) / 1e9
+    start[held_s > rules.held_s_max] = np.nan
+    return start
+
+
+_REMARKS = {
+    FitReason.ESSVI: "three-parameter fallback",
+    FitReason.NOT_CONVERGED: "not converged",
+    FitReason.BUTTERFLY: "butterfly arbitrage in the quotes",
+    FitReason.CALENDAR: "calendar arbitrage in the quotes",
+}
+
+
+class _Smiles:
+    """What is said of each smile: state, reasons, counts; smiles too far from their quotes are rejected here."""
+
+    def __init__(
+        self, carry: _Carry, board: Board, fit: BoardFit, forwards: tuple[ForwardEstimate, ...], tau: Floats
+    ) -> None:
+        n = len(carry.expiries)
+        self.forwards = forwards
+        self.params = fit.params
+        self.state = fit.state.astype(np.int64)
+        self.rmse, self.inside = fit.rmse_iv, fit.inside_share
+        self.certificate = fit.certificate
+        self.rejected = np.zeros((n, len(QuoteReason)), np.int64)
+        np.add.at(self.rejected, (board.slot, board.selection.reason.astype(np.int64)), 1)
+        self.used = self.rejected[:, QuoteReason.USED].copy()
+        self.quotes = self.rejected.sum(axis=1)
+        self.rejected[:, QuoteReason.USED] = 0
+        self._fit = fit
+        self.reasons = [self._reasons(at, float(tau[at])) for at in range(n)]
+        self._reject_poor()
+
+    def _reasons(self, at: int, tau: float) -> tuple[str, ...]:
+        bits = FitReason(int(self._fit.reasons[at]))
+        reasons = []
+        if not tau > 0:
+            reasons.append("expired")
+        elif not self.forwards[at].price > 0:
+            reasons.append("no forward")
+        elif FitReason.NO_QUOTES in bits:
+            worst = QuoteReason(int(self.rejected[at].argmax()))
+            reasons.append(f"no usable quote: mostly {worst.name.lower()}")
+        elif FitReason.SPARSE in bits:
+            reasons.append(f"sparse: {self.used[at]} quotes, shape from elsewhere")
+        reasons += [text for bit, text in _REMARKS.items() if bit in bits]
+        return tuple(reasons)
+
+    def _reject_poor(self) -> None:
+        with np.errstate(invalid="ignore"):
+            is_poor = (self.state == FitState.FITTED) & (self.rmse > RMSE_MAX) & ~(self.inside >= INSIDE_MIN)
+        if not is_poor.any():
+            return
+        for at in np.flatnonzero(is_poor).tolist():
+            self.reasons[at] += (f"poor fit: rmse {100 * self.rmse[at]:.1f} vol points",)
+        self.params = np.where(is_poor[:, None], np.nan, self.params)
+        self.state[is_poor] = REJECTED
+        # Order between neighbours is transitive, so what remains is still certified; its margins are new.
+        live = np.flatnonzero(np.isfinite(self.params).all(axis=1))
+        fields = []
+        for whole, part in zip(self.certificate, certify(self.params[live]) if len(live) else (), strict=False):
+            updated = whole.copy()
+            updated[live] = part
+            fields.append(updated)
+        if fields:
+            self.certificate = Certificate(*fields)
+
+
+def _verdicts(holds: NDArray[np.bool_], params: Floats) -> Ints:
+    known = np.isfinite(params).all(axis=1)
+    return np.where(known, np.where(holds, CERTIFIED, VIOLATED), UNCHECKED).astype(np.int64)

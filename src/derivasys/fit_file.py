@@ -63,7 +63,7 @@ def _quotes(surface: Surface) -> list[list[dict[str, Any]]]:
     board = surface.board
     rows: list[list[dict[str, Any]]] = [[] for _ in surface.expiries]
     for at in range(len(board.symbols)):
-        reason = int(board.reason[at])
+        reason = int(board.selection.reason[at])
         quote: dict[str, Any] = {"strike": float(board.strike[at])}
         _put(quote, "log_moneyness", float(board.k[at]), 6)
         quote["type"] = "C" if board.is_call[at] else "P"
@@ -126,16 +126,17 @@ def plot(surface: Surface, path: Path) -> None:
     rows = -(-n // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(4 * columns, 3 * rows), squeeze=False, layout="constrained")
     board = surface.board
+    reason = board.selection.reason
     for at, axis in enumerate(axes.flat):
         if at >= n:
             axis.axis("off")
             continue
         mine = board.slot == at
         for used, colour in ((False, "#c8ccd4"), (True, "#1f77b4")):
-            show = mine & ((board.reason == 0) == used) & np.isfinite(board.bid_iv + board.ask_iv)
+            show = mine & ((reason == 0) == used) & np.isfinite(board.bid_iv + board.ask_iv)
             axis.vlines(board.k[show], 100 * board.bid_iv[show], 100 * board.ask_iv[show], colour)
         if np.isfinite(surface.params[at]).all():
-            show = mine & (board.reason == 0)
+            show = mine & (reason == 0)
             low, high = (board.k[show].min(), board.k[show].max()) if show.any() else (-0.5, 0.5)
             k = np.linspace(low, high, 200)
             axis.plot(k, 100 * surface.vol(surface.expiries[at], k=k), "#d95f02")

@@ -124,4 +124,4 @@ class Pipeline:
 
 
 def _is_due(last: Surface, slot: int, now_ns: int) -> bool:
-    return now_ns - int(last.calibrated_ns[slot]) >= REFRESH_S * 1e9
+    return now_ns - int(last.read_ns[slot]) >= REFRESH_S * 1e9

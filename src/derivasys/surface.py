@@ -44,8 +44,8 @@ class Board(Struct, frozen=True):
     last_ns: Ints
     mark_iv: Floats
     recv_ns: Ints
-    reason: NDArray[np.uint8]
-    """`fit.quotes.QuoteReason`; 0 when used."""
+    selection: Any
+    """`fit.quotes.QuoteSelection`: used or why not, target total variance and weight."""
     cells: NDArray[np.int64]
     """(m, 2): call row and put row, or -1, of every strike and venue."""
 
@@ -58,30 +58,39 @@ class Surface(Struct, frozen=True):
     now_ns: int
     expiries: tuple[int, ...]
     """Milliseconds UTC, ascending."""
-    calibrated_ns: Ints
-    """When each expiry was last looked at."""
+    read_ns: Ints
+    """When the quotes of each expiry were last read."""
     fitted_ns: Ints
-    """When each smile was fitted: its `tau` and `params` belong together and to this instant."""
+    """When each smile was last fitted to quotes: its `tau` belongs to this instant."""
     tau: Floats
+    tau_read: Floats
+    """At `read_ns`; differs from `tau` while a smile is held."""
+    forwards: tuple[Any, ...]
+    """`estimate.forward.ForwardEstimate` by expiry."""
     forward: Floats
-    forward_source: tuple[str, ...]
-    forward_stderr_bp: Floats
-    forward_age_s: Floats
+    """Their prices, NaN where there is none."""
     params: Floats
     """(n, 5) a, b, rho, m, sigma in total variance, as published; NaN when rejected."""
+    free_params: Floats
+    """The fit without arbitrage constraints, from which the next cycle starts."""
     state: Ints
     """Index into STATES."""
     reasons: tuple[tuple[str, ...], ...]
     objective: Floats
     rmse: Floats
     inside: Floats
+    """Share of the used quotes whose band holds the smile."""
+    cost_rmse: Floats
+    """What freedom from arbitrage cost: rmse above that of the free fit, decimal."""
+    cost_inside: Floats
+    """… and share inside below that of the free fit."""
     quotes: Ints
     """Listed options."""
     used: Ints
     rejected: Ints
     """(n, reasons): unused quotes by `QuoteReason`."""
     butterfly: Ints
-    """Index into VERDICTS; so are calendar and lee."""
+    """Index into VERDICTS; so are calendar (against the next shorter published smile) and lee."""
     calendar: Ints
     lee: Ints
     min_g: Floats

@@ -1,5 +1,5 @@
 /** `window.__derivasys`: the page's state for tests and for the curious. */
-import { feed } from '../data/feed'
+import { arrivalToPaint, feed } from '../data/feed'
 import type { Cut, View } from '../data/session'
 
 export interface Exposed {
@@ -14,6 +14,8 @@ export interface Exposed {
     latestVersion: number | undefined
     status: View['status']
     lastMessages: View['last']
+    /** Milliseconds from a version's arrival to its numbers on screen. */
+    paintMs: ReturnType<typeof arrivalToPaint.quantiles>
   }
 }
 
@@ -38,6 +40,7 @@ export function exposeState(): void {
         latestVersion: view.cut?.version,
         status: view.status,
         lastMessages: view.last,
+        paintMs: arrivalToPaint.quantiles(),
       }
     },
   }

@@ -3,9 +3,13 @@
  * that components and painters subscribe to.
  */
 import { useSyncExternalStore } from 'react'
+import { Recent } from '../lib/quantiles'
 import { mergePatch } from './mergePatch'
 import { emptyView, type FromWorker, type ToWorker } from './protocol'
 import type { Cut, View } from './session'
+
+/** Milliseconds from the arrival of a version's last message to its numbers in the page. */
+export const arrivalToPaint = new Recent(512)
 
 export type Topic = 'cut' | 'status' | 'connection'
 

@@ -177,6 +177,7 @@ export interface Level {
   bid_vol?: number
   ask_vol?: number
   last_vol?: number
+  last_ts?: number
   mark_vol?: number
   bid?: number
   ask?: number
@@ -331,6 +332,8 @@ export interface SviParams {
 export interface SmileFit {
   state: 'fitted' | 'held' | 'rejected'
   rmse?: number
+  cost_rmse?: number
+  cost_inside?: number
   reasons: string[]
 }
 /**

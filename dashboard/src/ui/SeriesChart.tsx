@@ -92,7 +92,7 @@ function Plot({ id, make, names }: { id: string; make: () => SeriesChart; names:
   usePlot(
     host,
     {
-      intervalMs: 250,
+      intervalMs: 150,
       options: () => {
         const { chart } = plotted.current
         return {

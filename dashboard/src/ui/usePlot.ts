@@ -41,7 +41,9 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
       paint: () => {
         if (!plot) return
         const data = latest.current.data(plot)
-        if (data) plot.setData(data)
+        if (!data) return
+        plot.setData(data)
+        element.dataset.version = String(feed.cut()?.version ?? '')
       },
     })
     const seen = new IntersectionObserver(

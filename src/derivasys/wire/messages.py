@@ -98,6 +98,10 @@ class SmileFit(Part, frozen=True, kw_only=True):
     state: SmileState
     rmse: float | UnsetType = UNSET
     """Vol points."""
+    cost_rmse: float | UnsetType = UNSET
+    """What freedom from arbitrage cost: vol points of rmse above the free fit."""
+    cost_inside: float | UnsetType = UNSET
+    """… and share of quotes inside bid–ask below the free fit, 0..1."""
     reasons: list[str]
 
 

@@ -88,6 +88,8 @@ def _smile_layout(decimals: int) -> Layout:
         Field(("certificate", "calendar_margin"), 9),
         Field(("fit", "state"), codes=STATES),
         Field(("fit", "rmse"), VOL_DECIMALS),
+        Field(("fit", "cost_rmse"), VOL_DECIMALS),
+        Field(("fit", "cost_inside"), 4),
         *(Field(("risk_reversals", name), VOL_DECIMALS) for name in _RR),
         *(Field(("flies", name), VOL_DECIMALS) for name in _FLY),
     ]
@@ -120,20 +122,22 @@ def _smiles(surface: Surface, decimals: int) -> Table:
         round_published(surface.tau),
         365.0 * surface.tau,
         surface.forward,
-        np.array([SOURCES.index(s) if s else 0 for s in surface.forward_source], np.float64),
-        surface.forward_stderr_bp,
-        _seconds_in_ms(surface.forward_age_s),
+        np.array([SOURCES.index(one.source) for one in surface.forwards], np.float64),
+        np.array([one.stderr_bp for one in surface.forwards], np.float64),
+        _seconds_in_ms((surface.now_ns - np.array([one.recv_ns for one in surface.forwards], np.int64)) / 1e9),
         np.where(has_params, surface.forward, np.nan),
         vol[:, deltas.ATM],
         *surface.params.T,
         surface.butterfly,
         surface.calendar,
         surface.lee,
-        surface.min_g,
-        surface.min_g_k,
-        surface.calendar_margin,
+        _finite(surface.min_g),
+        _finite(surface.min_g_k),
+        _finite(surface.calendar_margin),
         surface.state,
         100.0 * surface.rmse,
+        100.0 * surface.cost_rmse,
+        surface.cost_inside,
         *deltas.risk_reversals(vol).T,
         *deltas.flies(vol).T,
     ]
@@ -226,9 +230,10 @@ def _levels(board: Board, surface: Surface, decimals: int) -> Table:
     is_call = cells.strike >= surface.forward[cells.slot]
     row = np.where(is_call, cells.call, cells.put)
     other = np.where(is_call, cells.put, cells.call)
-    swap = (row < 0) | ((other >= 0) & (board.reason[row] != 0) & (board.reason[other] == 0))
+    reason = board.selection.reason
+    swap = (row < 0) | ((other >= 0) & (reason[row] != 0) & (reason[other] == 0))
     row = np.where(swap, other, row)
-    used = board.reason[row] == QuoteReason.USED
+    used = reason[row] == QuoteReason.USED
     values = np.stack(
         [
             board.is_call[row].astype(np.float64),
@@ -238,7 +243,7 @@ def _levels(board: Board, surface: Surface, decimals: int) -> Table:
             board.bid_size[row], board.ask_size[row],
             np.where(board.recv_ns[row] > 0, board.recv_ns[row] // 1_000_000, np.nan),
             used.astype(np.float64),
-            np.where(used, np.nan, board.reason[row].astype(np.float64)),
+            np.where(used, np.nan, reason[row].astype(np.float64)),
         ],
         axis=1,
     )  # fmt: skip
@@ -344,6 +349,11 @@ def _put_number(into: Tree, name: str, value: float, decimals: int) -> None:
 def _round(values: Floats, decimals: int) -> Floats:
     scale = 10.0**decimals
     return np.asarray(np.rint(values * scale) / scale)
+
+
+def _finite(values: Floats) -> Floats:
+    """Return infinities (a limit in a wing, tails that cross) as missing: JSON has no word for them."""
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _seconds_in_ms(age_s: Floats) -> Floats:

@@ -1,7 +1,7 @@
 import { Fragment, lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react'
 import { scheduler } from '../../app/scheduler'
 import { type Rows, type Sub, useView } from '../../app/view'
-import { feed, useFeed } from '../../data/feed'
+import { arrivalToPaint, feed, useFeed } from '../../data/feed'
 import { days as formatDays } from '../../lib/format'
 import { NODES } from '../../lib/nodes'
 import type { TipTarget } from './CellTip'
@@ -156,6 +156,7 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
     const flashing = new Map<HTMLElement, number>()
     const drawn = new Map<string, { row: Row; version: number }>()
     let timer: ReturnType<typeof setTimeout> | undefined
+    let painted = feed.cut()?.version
     const endFlashes = () => {
       timer = undefined
       const now = performance.now()
@@ -183,6 +184,10 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
         }
       }
       if (flashing.size > 0) timer ??= setTimeout(endFlashes, 150)
+      if (kind === 'rr' && cut.version !== painted) {
+        painted = cut.version
+        if (!feed.isFrozen()) arrivalToPaint.add(Math.max(0, Date.now() - cut.receivedAt))
+      }
     }
     const handle = scheduler.add({ intervalMs: 100, paint })
     const stop = feed.subscribe('cut', handle.invalidate)

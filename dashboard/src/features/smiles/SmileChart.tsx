@@ -31,7 +31,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
   usePlot(
     host,
     {
-      intervalMs: size === 'small' ? 400 : 150,
+      intervalMs: 150,
       options: () => ({
         padding: [8, 10, 0, 0],
         pxAlign: false,

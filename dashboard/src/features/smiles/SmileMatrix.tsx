@@ -67,9 +67,9 @@ function SmileCell({ expiry, isTable }: { expiry: string; isTable: boolean }) {
   const kind = useView((view) => view.axis)
   const head = useFeed('cut', () => {
     const smile = feed.cut()?.surface?.smiles[expiry]
-    return smile ? [smile.label, days(smile.days), smile.fit.state, smile.fit.reasons.join('; '), smile.params ? 'fit' : ''].join('|') : ''
+    return JSON.stringify(smile ? [smile.label, days(smile.days), smile.fit.state, smile.fit.reasons.join('; '), smile.params ? 'fit' : ''] : [])
   })
-  const [label = '', toExpiry = '', state = '', reasons = '', hasFit = ''] = head.split('|')
+  const [label = '', toExpiry = '', state = '', reasons = '', hasFit = ''] = JSON.parse(head) as string[]
   return (
     <article className={styles.cell} data-testid={`smile-${expiry}`} data-state={state} aria-label={`Smile of ${label}`}>
       <header className={styles.cellHead}>
@@ -106,7 +106,7 @@ export function Figures({ expiry }: { expiry: string }) {
   })
   const [vol, level, rmse] = text.split('|')
   return (
-    <dl className={styles.figures} data-version={feed.cut()?.version}>
+    <dl className={styles.figures}>
       <dt>ATM</dt>
       <dd>{vol}</dd>
       <dt>fwd</dt>

@@ -89,6 +89,7 @@ function Scene() {
           if (ccy !== cut.ccy) kept = undefined
           ccy = cut.ccy
           mesh = meshOf(smilesInOrder(), axis, kept)
+          host.dataset.version = String(cut.version)
           if (!mesh) return
           if (!kept || kept[0] !== mesh.low || kept[1] !== mesh.high) setScale([mesh.low, mesh.high])
           kept = [mesh.low, mesh.high]
@@ -106,7 +107,7 @@ function Scene() {
     })
     let lastMeshAt = 0
     let meshTimer: ReturnType<typeof setTimeout> | undefined
-    // the mesh follows the market twice a second; turning it is immediate
+    // the mesh follows the market five times a second; turning it is immediate
     const fresh = () => {
       if (meshTimer !== undefined) return
       meshTimer = setTimeout(
@@ -116,7 +117,7 @@ function Scene() {
           isStale = true
           handle.invalidate()
         },
-        Math.max(0, 500 - (performance.now() - lastMeshAt)),
+        Math.max(0, 180 - (performance.now() - lastMeshAt)),
       )
     }
     const begin = async () => {

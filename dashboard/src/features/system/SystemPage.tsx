@@ -1,5 +1,5 @@
 import app from '../../app/app.module.css'
-import { feed, useFeed } from '../../data/feed'
+import { arrivalToPaint, feed, useFeed } from '../../data/feed'
 import { age, clock, count, fixed, instant, millis } from '../../lib/format'
 import { Panel } from '../../ui/Panel'
 import { useNow } from '../header/Header'
@@ -101,9 +101,11 @@ function Stream() {
   useFeed('status', () => feed.view().status)
   const now = useNow(1000)
   const { connection, last, status, ccy } = feed.view()
+  const paint = arrivalToPaint.quantiles()
   const facts = [
     ['This page', `${connection.state}, ${connection.reconnects} reconnects, ${connection.gaps} gaps in seq`],
     ['Server', `build ${status?.build ?? feed.build()}, clients: ${count(status?.clients)}, its clock ${clock(status?.ts)} UTC`],
+    ['Painting', paint ? `arrival to numbers on screen: p50 ${millis(paint.p50)}, p95 ${millis(paint.p95)}, p99 ${millis(paint.p99)}` : 'nothing painted yet (the Market page measures it)'],
     ['Shown', `${ccy} v ${feed.cut()?.version ?? '–'}, epoch ${feed.cut()?.surface?.epoch ?? '–'}, data of ${instant(feed.cut()?.surface?.ts)}`],
   ]
   return (
