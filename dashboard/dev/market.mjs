@@ -175,7 +175,7 @@ export class Market {
         min_g_k: slice.i === 2 ? 0.21 : -0.4,
         ...(slice.i % 5 === 4 ? {} : { calendar_margin: round(0.0004 + 0.001 * slice.i, 6) }),
       },
-      fit: { state: slice.state, rmse: round(0.18 + 0.05 * ((slice.i * 3) % 5), 3), reasons },
+      fit: { state: slice.state, rmse: round(0.18 + 0.05 * ((slice.i * 3) % 5), 3), cost_rmse: round(0.01 * (slice.i % 4), 3), cost_inside: round(0.004 * (slice.i % 3), 4), reasons },
     }
   }
 
@@ -209,7 +209,7 @@ export class Market {
           option_type: strike < smile.atm ? 'P' : 'C',
           bid_vol: round(at + shift - half, 3),
           ask_vol: round(at + shift + half, 3),
-          ...(this.rand() < 0.25 ? { last_vol: round(at + this.gauss() * half, 3) } : was?.last_vol ? { last_vol: was.last_vol } : {}),
+          ...(this.rand() < 0.06 ? { last_vol: round(at + this.gauss() * half, 3), last_ts: Math.round(this.now) } : was?.last_vol ? { last_vol: was.last_vol, last_ts: was.last_ts } : {}),
           bid_size: round(1 + 20 * this.rand(), 1),
           ask_size: round(1 + 20 * this.rand(), 1),
           ts: Math.round(this.now),

@@ -30,6 +30,10 @@ class Latency:
         if len(ms):
             self._batches[stage].append(ms)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._batches.clear()
+
     def quantiles(self, *shares: float) -> dict[str, list[float]]:
         """Return, by stage, the quantiles at `shares` (0 to 1)."""
         return {

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import version
 
 import msgspec
@@ -23,7 +23,7 @@ from derivasys.metrics import Metrics
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
 from derivasys.publish.websocket import uvicorn_protocol
-from derivasys.sources import Feed, Origin, open_origin
+from derivasys.sources import Feed, OnFrame, Origin, open_origin
 from derivasys.surface import REJECTED
 from derivasys.warm_up import warm_up
 from derivasys.wire import messages as m
@@ -37,11 +37,16 @@ _STATES: tuple[m.FeedState, ...] = ("live", "connecting", "stale", "down")
 """From best to worst."""
 
 
+Opener = Callable[[Config, Callable[[], int], OnFrame], Awaitable[Origin]]
+"""Where the market comes from; see `sources.open_origin`."""
+
+
 class Service:
     """The whole of `derivasys up`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, opener: Opener = open_origin) -> None:
         self.config = config
+        self._opener = opener
         self.latency = Latency()
         self.metrics = Metrics()
         self.gateway = Gateway(time.monotonic, _now_ms)
@@ -49,6 +54,9 @@ class Service:
         self.origin: Origin
         self.missed_cycles = 0
         self.address = ""
+        self.pushed = 0
+        """Frames taken from venues."""
+        self._server: _Server | None = None
         self._frames: list[int] = []
         """perf_counter_ns of each frame since the last cycle."""
         self._decode_ns = 0
@@ -63,7 +71,7 @@ class Service:
 
     async def _serve(self, listener: socket.socket) -> None:
         warm_up()
-        self.origin = await open_origin(self.config, time.perf_counter_ns, self._on_frame)
+        self.origin = await self._opener(self.config, time.perf_counter_ns, self._on_frame)
         rest = Rest(
             self.gateway,
             source=self.origin.kind,
@@ -72,7 +80,7 @@ class Service:
             metrics=self.metrics.registry,
             site=self.config.site,
         )
-        server = _Server(rest, self.gateway)
+        server = self._server = _Server(rest, self.gateway)
         self.address = "http://{}:{}/".format(*listener.getsockname()[:2])
         for feed in self.origin.feeds:
             self._tasks += [asyncio.create_task(each.run()) for each in feed.connectors]
@@ -90,6 +98,11 @@ class Service:
             if not task.cancelled() and task.exception() is not None:
                 raise task.exception() or AssertionError
 
+    def stop(self) -> None:
+        """End `run` as a signal would."""
+        if self._server is not None:
+            self._server.should_exit = True
+
     async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -103,6 +116,7 @@ class Service:
     def _on_frame(self, feed: Feed, venue: str, payload: bytes, recv_ns: int) -> None:
         started = time.perf_counter_ns()
         feed.pipeline.push(venue, payload, recv_ns)
+        self.pushed += 1
         self._frames.append(started)
         self._decode_ns += time.perf_counter_ns() - started
 
@@ -128,6 +142,7 @@ class Service:
             self.latency.add("decode", self._decode_ns / len(frames) / 1e6)
             self._decode_ns = 0
         published = False
+        begun = time.perf_counter_ns()
         for feed in self.origin.feeds:
             for surface in feed.pipeline.drain(feed.clock.now_ns()):
                 published = True
@@ -140,8 +155,9 @@ class Service:
                 self.latency.add("calibrate", sum((surface.stages_ms or {}).values()))
                 self.latency.add("publish", (time.perf_counter_ns() - started) / 1e6)
         if published and frames:
-            waited = time.perf_counter_ns() - np.array(frames, np.int64)
-            self.latency.add_many("frame_to_patch", waited / 1e6)
+            now = time.perf_counter_ns()
+            self.latency.add("cycle", (now - begun) / 1e6)
+            self.latency.add_many("frame_to_patch", (now - np.array(frames, np.int64)) / 1e6)
 
     # --- status ---
 

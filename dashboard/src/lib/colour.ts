@@ -21,6 +21,18 @@ export function css([r, g, b]: Rgb, alpha = 1): string {
   return `rgba(${Math.round(r)},${Math.round(g)},${Math.round(b)},${alpha})`
 }
 
+/** Red, green, blue 0..255 and alpha 0..1 of rgb(), rgba() and hexadecimal colours, as the stylesheet's minifier may write them. */
+export function parseColour(text: string): [number, number, number, number] {
+  const hex = /^#([\da-f]{3,8})$/i.exec(text.trim())?.[1]
+  if (hex) {
+    const long = hex.length < 6 ? [...hex].map((digit) => digit + digit).join('') : hex
+    const [r = 0, g = 0, b = 0, alpha = 255] = (long.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16))
+    return [r, g, b, alpha / 255]
+  }
+  const [r = 0, g = 0, b = 0, alpha = 1] = (text.match(/[\d.]+/g) ?? []).map(Number)
+  return [r, g, b, alpha]
+}
+
 /** sRGB channel 0..1 to linear light, which three wants in vertex colours. */
 export function linear(channel: number): number {
   return channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4

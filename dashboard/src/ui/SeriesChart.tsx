@@ -5,8 +5,9 @@ import { toggled, toggleSeries, useView } from '../app/view'
 import { feed, useFeed } from '../data/feed'
 import { css, viridis } from '../lib/colour'
 import { fixed, MISSING, signed } from '../lib/format'
-import { axis, steadyRange, zeroLine } from './axes'
-import { TableToggle } from './controls'
+import { savePng } from '../lib/png'
+import { axis, splitDigits, steadyRange, zeroLine } from './axes'
+import { TableToggle, Tool } from './controls'
 import { Panel } from './Panel'
 import styles from './SeriesChart.module.css'
 import { usePlot } from './usePlot'
@@ -58,11 +59,18 @@ export function Chart({ id, structure, make }: { id: string; structure: string; 
       skeletonPx={CHART_PX + 44}
       empty={first.x.length === 0 || first.names.length === 0 ? 'no fitted expiry to draw' : undefined}
       tools={
-        <TableToggle
-          on={isTable}
-          name={first.title.toLowerCase()}
-          onClick={() => useView.setState((view) => ({ tables: toggled(view.tables, id) }))}
-        />
+        <>
+          {isTable ? null : (
+            <Tool label={`Save ${first.title.toLowerCase()} as PNG`} onClick={() => savePng(id, first.title, document.querySelector<HTMLCanvasElement>(`[data-chart="${id}"] canvas`))}>
+              PNG
+            </Tool>
+          )}
+          <TableToggle
+            on={isTable}
+            name={first.title.toLowerCase()}
+            onClick={() => useView.setState((view) => ({ tables: toggled(view.tables, id) }))}
+          />
+        </>
       }
     >
       {isTable ? <ChartTable make={make} /> : <Plot key={structure + lines} id={id} make={make} names={first.names} />}
@@ -158,16 +166,9 @@ function Plot({ id, make, names }: { id: string; make: () => SeriesChart; names:
         ))}
         <span className={styles.at} ref={readout} />
       </div>
-      <div ref={host} className={styles.plot} style={{ flexBasis: CHART_PX }} role="img" aria-label={`${make().title}; the same numbers are in the table view`} />
+      <div ref={host} data-chart={id} className={styles.plot} style={{ flexBasis: CHART_PX }} role="img" aria-label={`${make().title}; the same numbers are in the table view`} />
     </div>
   )
-}
-
-function splitDigits(splits: readonly number[]): number {
-  const step = Math.abs((splits[1] ?? 1) - (splits[0] ?? 0))
-  let digits = 0
-  while (digits < 4 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) digits += 1
-  return digits
 }
 
 function Swatch({ i, count }: { i: number; count: number }) {

@@ -16,6 +16,14 @@ export function axis(more: Partial<uPlot.Axis> = {}): uPlot.Axis {
   }
 }
 
+/** Decimals that tell neighbouring ticks apart exactly. */
+export function splitDigits(splits: readonly number[]): number {
+  const step = Math.abs((splits[1] ?? 1) - (splits[0] ?? 0))
+  let digits = 0
+  while (digits < 4 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) digits += 1
+  return digits
+}
+
 /** Draws a line through zero, where the sign changes. */
 export function zeroLine(plot: uPlot): void {
   const { min = 0, max = 0 } = plot.scales.y ?? {}

@@ -89,7 +89,8 @@ def _butterfly_polynomial(
         top[i] = 4.0 * wd[i] + sign * b * kn[i]
     _multiply(top, 5, top, 5, first)
     _multiply(n, 3, n, 3, nn)
-    wide = np.array([width[0], 4.0 + width[1], width[2]])
+    wide = np.empty(3)
+    wide[0], wide[1], wide[2] = width[0], 4.0 + width[1], width[2]
     _multiply(width, 3, wide, 3, inner)
     _multiply(nn, 5, inner, 5, second)
     for i in range(9):
@@ -226,7 +227,7 @@ def calendar_kernel(p: FloatArray, q: FloatArray) -> int:
     low = min(p[3] - 4.0 * p[4], q[3] - 4.0 * q[4])
     high = max(p[3] + 4.0 * p[4], q[3] + 4.0 * q[4])
     reach = high - low
-    tails = np.array([UNDECIDED, UNDECIDED])
+    tails = np.full(2, UNDECIDED)
     for _ in range(40):
         if tails[0] != YES:
             tails[0] = _tail(low, p, q, False)
@@ -346,7 +347,8 @@ def certify_kernel(params: FloatArray, verdict: npt.NDArray[np.int8]) -> None:
     for i in range(params.shape[0]):
         a, b, rho, m, sigma = params[i, 0], params[i, 1], params[i, 2], params[i, 3], params[i, 4]
         if not math.isfinite(a + b + rho + m + sigma):
-            verdict[i] = NO
+            for c in range(4):
+                verdict[i, c] = NO
             continue
         verdict[i, 1] = lee_kernel(b, rho)
         verdict[i, 2] = positive_kernel(a, b, rho, sigma)
@@ -364,7 +366,8 @@ def certify_kernel(params: FloatArray, verdict: npt.NDArray[np.int8]) -> None:
 def _display(params: FloatArray, out: FloatArray) -> None:
     """Fill out (n, 4) with least g, its k, least calendar gap, its k."""
     for i in range(params.shape[0]):
-        out[i] = np.nan
+        for c in range(4):
+            out[i, c] = np.nan
         if math.isfinite(params[i].sum()) and params[i, 4] > 0.0:
             out[i, 0], out[i, 1] = _least_g(params[i])
             if i > 0 and math.isfinite(params[i - 1].sum()):

@@ -16,7 +16,7 @@ from derivasys.analytics.arbitrage import NO, YES, Certificate, certify, certify
 from derivasys.analytics.svi import round_published
 from derivasys.fit.essvi import essvi_board
 from derivasys.fit.joint import SLOPE_TOP, solve_joint
-from derivasys.fit.slice import from_raw, to_raw
+from derivasys.fit.slice import centre_and_spread, copy, from_raw, to_raw
 from derivasys.fit.smile import (
     HUBER,
     SPARSE_MAX,
@@ -84,12 +84,12 @@ def _prepare(
         at_money = x[i, 0] + 0.5 * x[i, 1] * (r - x[i, 3]) + 0.5 * x[i, 2] * (r + x[i, 3])
         level[i] = slice_level(w[lo:hi], weight[lo:hi]) if count > 0 else max(at_money, 1e-12)
         scale = math.sqrt(level[i])
-        ends = k[lo:hi] if count > 0 else np.array([-scale, scale])
-        slice_bounds(ends, level[i], low[i], high[i])
+        left, right = (k[lo], k[hi - 1]) if count > 0 else (-scale, scale)
+        slice_bounds(left, right, level[i], low[i], high[i])
         weak_prior(level[i], prior[i], precision[i])
         if count <= SPARSE_MAX:
             tight = 0.2 if count > 0 else 0.01
-            prior[i] = x[i]
+            copy(x[i], prior[i])
             slope = tight * 0.5 * (x[i, 1] + x[i, 2])
             precision[i, 0] = 0.0 if count > 0 else 1.0 / (tight * level[i]) ** 2
             precision[i, 1] = precision[i, 2] = 1.0 / slope**2
@@ -103,9 +103,8 @@ def _prepare(
             x[i, c] = min(max(x[i, c], low[i, c]), high[i, c])
         centre, spread = 0.0, scale
         if count > 2:
-            total = weight[lo:hi].sum()
-            centre = np.dot(k[lo:hi], weight[lo:hi]) / total
-            spread = 1.2 * math.sqrt(np.dot((k[lo:hi] - centre) ** 2, weight[lo:hi]) / total)
+            centre, spread = centre_and_spread(k[lo:hi], weight[lo:hi])
+            spread *= 1.2
         spread = max(spread, 0.1 * scale)
         nodes[i, 0], nodes[i, 1], nodes[i, 2] = centre - spread, centre, centre + spread
 

@@ -12,6 +12,11 @@ from numba import njit
 
 FloatArray = npt.NDArray[np.float64]
 
+U_FIRST, U_STEP = -7.5, 0.25
+U_SINH = np.sinh(np.arange(61) * U_STEP + U_FIRST)
+GRID_BEND = np.sinh(np.linspace(-3.0, 3.0, 25))
+GRID_WIDE = 0.5 * np.sinh(np.linspace(-6.0, 6.0, 33))
+
 
 @njit(cache=True, error_model="numpy")
 def w_gradient(k: float, x: FloatArray, gradient: FloatArray) -> float:
@@ -39,9 +44,8 @@ def w_value(k: float, x: FloatArray) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def g_value(k: float, x: FloatArray) -> float:
-    """Return g(k); a large negative number where w is not positive."""
-    sigma2 = math.exp(2.0 * x[4])
+def g_value(k: float, x: FloatArray, sigma2: float) -> float:
+    """Return g(k), sigma2 = exp(2 lns); a large negative number where w is not positive."""
     y = k - x[3]
     r = math.sqrt(y * y + sigma2)
     ratio = y / r
@@ -80,52 +84,65 @@ def g_gradient(k: float, x: FloatArray, gradient: FloatArray) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _refine_g(u: float, step: float, x: FloatArray) -> tuple[float, float]:
-    """Return (u, g) at a local minimum near u by parabolas through three points; k = m + sigma sinh(u)."""
-    sigma = math.exp(x[4])
-    centre = g_value(x[3] + sigma * math.sinh(u), x)
-    for _ in range(4):
-        left = g_value(x[3] + sigma * math.sinh(u - step), x)
-        right = g_value(x[3] + sigma * math.sinh(u + step), x)
+def _refine_g(
+    u: float, left: float, centre: float, right: float, x: FloatArray, sigma: float
+) -> tuple[float, float]:
+    """Return (k, g) at a local minimum near u, from g at u - U_STEP, u and u + U_STEP, by parabolas."""
+    step = U_STEP
+    s2 = sigma * sigma
+    for _ in range(3):
         bend = left - 2.0 * centre + right
         shift = 0.5 * step * (left - right) / bend if bend > 0.0 else 0.0
         shift = min(max(shift, -step), step)
-        value = g_value(x[3] + sigma * math.sinh(u + shift), x)
+        value = g_value(x[3] + sigma * math.sinh(u + shift), x, s2)
         if value < centre:
             u += shift
             centre = value
-        elif left < centre or right < centre:
-            u, centre = (u - step, left) if left < right else (u + step, right)
-        step *= 0.25
-    return u, centre
+        step *= 0.2
+        left = g_value(x[3] + sigma * math.sinh(u - step), x, s2)
+        right = g_value(x[3] + sigma * math.sinh(u + step), x, s2)
+        if left < centre or right < centre:
+            u, left, centre, right = (u - step, 2.0 * left - centre, left, centre) if left < right else (
+                u + step, centre, right, 2.0 * right - centre
+            )
+    return x[3] + sigma * math.sinh(u), centre
+
+
+@njit(cache=True, error_model="numpy")
+def _keep(at: float, value: float, count: int, points: FloatArray, values: FloatArray) -> int:
+    """Store (at, value), replacing the highest value when full; return the new count."""
+    if count < points.shape[0]:
+        points[count], values[count] = at, value
+        return count + 1
+    slot = 0
+    for c in range(1, count):
+        if values[c] > values[slot]:
+            slot = c
+    if value < values[slot]:
+        points[slot], values[slot] = at, value
+    return count
 
 
 @njit(cache=True, error_model="numpy")
 def g_minima(x: FloatArray, threshold: float, points: FloatArray, values: FloatArray) -> int:
-    """Fill points and values with local minima of g below threshold, lowest kept when there are too many; return count.
+    """Fill points and values with local minima of g below threshold, the lowest if there are too many; return count.
 
     Scans k = m + sigma sinh(u) on 61 points of u in [-7.5, 7.5], then refines.
     """
-    count = 0
+    count = np.int64(0)
     sigma = math.exp(x[4])
-    step = 0.25
-    previous, current = np.inf, g_value(x[3] + sigma * math.sinh(-7.5), x)
-    for j in range(1, 61):
-        u = -7.5 + step * j
-        following = g_value(x[3] + sigma * math.sinh(u), x)
+    s2 = sigma * sigma
+    n = U_SINH.shape[0]
+    previous, current = np.inf, g_value(x[3] + sigma * U_SINH[0], x, s2)
+    for j in range(1, n):
+        following = g_value(x[3] + sigma * U_SINH[j], x, s2)
         if current <= previous and current <= following and current < threshold + 0.15:
-            at, value = _refine_g(u - step, 0.5 * step, x)
+            u = U_FIRST + U_STEP * (j - 1)
+            at, value = x[3] + sigma * U_SINH[j - 1], current
+            if j > 1:
+                at, value = _refine_g(u, previous, current, following, x, sigma)
             if value < threshold:
-                slot = count
-                if count == points.shape[0]:
-                    slot = int(np.argmax(values[:count]))
-                    if values[slot] <= value:
-                        slot = -1
-                else:
-                    count += 1
-                if slot >= 0:
-                    points[slot] = x[3] + sigma * math.sinh(at)
-                    values[slot] = value
+                count = _keep(at, value, count, points, values)
         previous, current = current, following
     return count
 
@@ -177,7 +194,7 @@ def gap_minima(
     `grid` (ascending) is the scan: every interval where the slope of the gap turns from falling to rising has a minimum
     inside; both ends count when the gap falls towards them. `values` are gaps in w; the lowest are kept.
     """
-    count = 0
+    count = np.int64(0)
     n = grid.shape[0]
     s1, s2 = math.exp(2.0 * lower[4]), math.exp(2.0 * upper[4])
     slope = -1.0
@@ -198,28 +215,22 @@ def gap_minima(
         else:
             at, value = _lowest(grid[j - 1], previous, grid[j], slope, lower, upper, s1, s2)
         if value < threshold * abs(w_value(at, lower)):
-            slot = count
-            if count == points.shape[0]:
-                slot = int(np.argmax(values[:count]))
-                if values[slot] <= value:
-                    continue
-            else:
-                count += 1
-            points[slot] = at
-            values[slot] = value
+            count = _keep(at, value, count, points, values)
     return count
 
 
 @njit(cache=True, error_model="numpy")
 def gap_grid(lower: FloatArray, upper: FloatArray, grid: FloatArray) -> None:
-    """Fill an ascending scan grid: half around the upper slice's bend (where a gap can be narrow), half at large."""
-    half = grid.shape[0] // 2
+    """Fill an ascending scan grid: points around the upper slice's bend (where a gap can be narrow) and at large."""
     sigma = math.exp(upper[4])
     scale = max(sigma, math.exp(lower[4]), abs(upper[3]), abs(lower[3]), 0.05)
-    for j in range(half):
-        u = -3.0 + 6.0 * j / (half - 1)
-        grid[j] = upper[3] + sigma * math.sinh(u)
-    for j in range(half, grid.shape[0]):
-        u = -5.0 + 10.0 * (j - half) / (grid.shape[0] - half - 1)
-        grid[j] = 0.5 * scale * math.sinh(u)
-    grid.sort()
+    i, j = 0, 0
+    for c in range(grid.shape[0]):
+        bend = upper[3] + sigma * GRID_BEND[i] if i < GRID_BEND.shape[0] else np.inf
+        wide = scale * GRID_WIDE[j] if j < GRID_WIDE.shape[0] else np.inf
+        if bend < wide:
+            grid[c] = bend
+            i += 1
+        else:
+            grid[c] = wide
+            j += 1

@@ -52,11 +52,13 @@ def _fit_slice(k: FloatArray, w: FloatArray, weight: FloatArray, z: FloatArray) 
             h22 += v * j2 * j2
         if loss <= best:
             best = loss
-            kept[:] = z
+            for c in range(3):
+                kept[c] = z[c]
             damping *= 0.3
         else:
             damping = min(10.0 * damping + 1e-3, 1e6)
-            z[:] = 0.7 * kept + 0.3 * z
+            for c in range(3):
+                z[c] = 0.7 * kept[c] + 0.3 * z[c]
             continue
         ridge = 1e-9 * h00
         a00, a11, a22 = h00 * (1.0 + damping), h11 * (1.0 + damping) + ridge, h22 * (1.0 + damping) + ridge
@@ -72,7 +74,8 @@ def _fit_slice(k: FloatArray, w: FloatArray, weight: FloatArray, z: FloatArray) 
         z[0] = max(z[0] + s0, 0.3 * z[0])
         z[1] = min(max(z[1] + s1, 0.3 * z[1]), 2.0)
         z[2] = min(max(z[2] + s2, 0.3 * z[2]), 2.0)
-    z[:] = kept
+    for c in range(3):
+        z[c] = kept[c]
 
 
 @njit(cache=True, error_model="numpy")
@@ -126,7 +129,8 @@ def essvi_board(
         if hi - lo >= 3:
             _fit_slice(k[lo:hi], w[lo:hi], weight[lo:hi], z)
         _project(z, later, step > 0)
-        later[:] = z
+        for c in range(3):
+            later[c] = z[c]
         to_variables(z, x[i])
 
 

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from numba import njit
 
 from derivasys.fit.constraints import (
+    GRID_BEND,
+    GRID_WIDE,
     g_gradient,
     g_minima,
     g_value,
@@ -28,6 +30,7 @@ IntArray = npt.NDArray[np.int64]
 
 G, GAP, TAIL_P, TAIL_Q, FLOOR, LOW, HIGH = 0, 1, 2, 3, 4, 5, 6
 KEPT = 5
+NEAR_G, NEAR_GAP = 0.1, 0.3
 SLOPE_TOP = 2.0 - 1e-5
 FLOOR_MIN = 1e-4
 """Least minimum of w, in units of the slice's level."""
@@ -43,7 +46,7 @@ def floor_value(x: FloatArray) -> float:
 def value_of(kind: int, i: int, at: float, x: FloatArray, low: FloatArray, high: FloatArray, margin: FloatArray) -> float:
     """Return how far constraint (kind, slice i, point at) is satisfied, in its scaled unit; negative when violated."""
     if kind == G:
-        return g_value(at, x[i]) - margin[i, 0]
+        return g_value(at, x[i], math.exp(2.0 * x[i, 4])) - margin[i, 0]
     if kind == GAP:
         return (w_value(at, x[i + 1]) - w_value(at, x[i]) - margin[i, 1]) / margin[i, 2]
     if kind == TAIL_P:
@@ -59,8 +62,8 @@ def value_of(kind: int, i: int, at: float, x: FloatArray, low: FloatArray, high:
 @njit(cache=True, error_model="numpy")
 def gradient_of(kind: int, i: int, at: float, x: FloatArray, margin: FloatArray, own: FloatArray, later: FloatArray) -> None:
     """Fill the gradients of constraint (kind, i, at) in slice i and, if it couples, in slice i + 1."""
-    own[:] = 0.0
-    later[:] = 0.0
+    for c in range(5):
+        own[c], later[c] = 0.0, 0.0
     if kind == G:
         g_gradient(at, x[i], own)
     elif kind == GAP:
@@ -99,11 +102,13 @@ def add_lagrangian(
             x[block, c] = saved + step
             gradient_of(kind, i, at, x, margin, up, later)
             if block > i:
-                up[:] = later
+                for r in range(5):
+                    up[r] = later[r]
             x[block, c] = saved - step
             gradient_of(kind, i, at, x, margin, down, later)
             if block > i:
-                down[:] = later
+                for r in range(5):
+                    down[r] = later[r]
             x[block, c] = saved
             for r in range(5):
                 slope = force * (up[r] - down[r]) / (2.0 * step)
@@ -116,36 +121,69 @@ def add_lagrangian(
 
 
 @njit(cache=True, error_model="numpy")
+def scan(
+    x: FloatArray, margin: FloatArray, points: FloatArray, values: FloatArray, counts: IntArray, bad: FloatArray
+) -> tuple[float, float]:
+    """Find the local minima of every g and every gap; return (largest scaled violation, largest in margins).
+
+    points, values (n, 2, KEPT) and counts (n, 2) hold minima of g in row 0 and of the gap to the next slice in row 1;
+    bad (n, 2) the worst scaled violation of the slice and of the pair, over all k and not only at points imposed.
+    """
+    worst, ratio = 0.0, 0.0
+    grid = np.empty(GRID_BEND.shape[0] + GRID_WIDE.shape[0])
+    for i in range(x.shape[0]):
+        counts[i, 0] = g_minima(x[i], NEAR_G, points[i, 0], values[i, 0])
+        bad[i, 0] = max(0.0, FLOOR_MIN - floor_value(x[i]) / margin[i, 2])
+        ratio = max(ratio, bad[i, 0] / FLOOR_MIN)
+        for c in range(counts[i, 0]):
+            short = margin[i, 0] - values[i, 0, c]
+            bad[i, 0] = max(bad[i, 0], min(short, 10.0))
+            ratio = max(ratio, short / margin[i, 0])
+        worst = max(worst, bad[i, 0])
+        counts[i, 1] = 0
+        bad[i, 1] = 0.0
+        if i + 1 < x.shape[0]:
+            gap_grid(x[i], x[i + 1], grid)
+            counts[i, 1] = gap_minima(x[i], x[i + 1], grid, NEAR_GAP, points[i, 1], values[i, 1])
+            short = margin[i, 3] + max(x[i, 1] - x[i + 1, 1], x[i, 2] - x[i + 1, 2])
+            bad[i, 1] = max(0.0, short)
+            ratio = max(ratio, short / margin[i, 3])
+            for c in range(counts[i, 1]):
+                short = margin[i, 1] - values[i, 1, c]
+                bad[i, 1] = max(bad[i, 1], short / margin[i, 2])
+                ratio = max(ratio, short / margin[i, 1])
+            worst = max(worst, bad[i, 1])
+    return worst, ratio
+
+
+@njit(cache=True, error_model="numpy")
+def _far(at: float, points: FloatArray, count: int, scale: float) -> bool:
+    """Return whether a point is away from the given ones (a constraint there would not be redundant)."""
+    for c in range(count):
+        if abs(points[c] - at) < 0.02 * (scale + abs(at)):
+            return False
+    return True
+
+
+@njit(cache=True, error_model="numpy")
 def collect(
-    x: FloatArray, low: FloatArray, high: FloatArray, margin: FloatArray, near: float,
-    g_points: FloatArray, g_counts: IntArray, gap_points: FloatArray, gap_counts: IntArray,
+    x: FloatArray, low: FloatArray, high: FloatArray, margin: FloatArray,
+    points: FloatArray, counts: IntArray, old_points: FloatArray, old_counts: IntArray,
     kind: IntArray, index: IntArray, at: FloatArray,
 ) -> int:
-    """List the constraints to impose around x: fresh minima, the points kept from the last call, bounds; return count.
-
-    Afterwards g_points and gap_points hold the fresh minima.
-    """
+    """List the constraints to impose around x, by slice: minima of this scan and of the last, bounds; return count."""
     n = x.shape[0]
-    count = 0
-    fresh, values = np.empty(KEPT), np.empty(KEPT)
-    grid = np.empty(66)
+    count = np.int64(0)
     for i in range(n):
         scale = math.sqrt(margin[i, 2])
-        found = g_minima(x[i], near, fresh, values)
-        for j in range(g_counts[i]):
-            old = g_points[i, j]
-            alone = True
-            for c in range(found):
-                if abs(fresh[c] - old) < 0.02 * (scale + abs(old)):
-                    alone = False
-            if alone and g_value(old, x[i]) < near:
-                kind[count], index[count], at[count] = G, i, old
+        for row in range(2 if i + 1 < n else 1):
+            for c in range(counts[i, row]):
+                kind[count], index[count], at[count] = row, i, points[i, row, c]
                 count += 1
-        for c in range(found):
-            g_points[i, c] = fresh[c]
-            kind[count], index[count], at[count] = G, i, fresh[c]
-            count += 1
-        g_counts[i] = found
+            for c in range(old_counts[i, row]):
+                if _far(old_points[i, row, c], points[i, row], counts[i, row], scale):
+                    kind[count], index[count], at[count] = row, i, old_points[i, row, c]
+                    count += 1
         kind[count], index[count], at[count] = FLOOR, i, 0.0
         count += 1
         for c in range(1, 5):
@@ -156,27 +194,10 @@ def collect(
             if high[i, c] - x[i, c] < room:
                 kind[count], index[count], at[count] = HIGH, i, float(c)
                 count += 1
-        if i + 1 == n:
-            break
-        gap_grid(x[i], x[i + 1], grid)
-        found = gap_minima(x[i], x[i + 1], grid, 0.3, fresh, values)
-        for j in range(gap_counts[i]):
-            old = gap_points[i, j]
-            alone = True
-            for c in range(found):
-                if abs(fresh[c] - old) < 0.02 * (scale + abs(old)):
-                    alone = False
-            if alone:
-                kind[count], index[count], at[count] = GAP, i, old
-                count += 1
-        for c in range(found):
-            gap_points[i, c] = fresh[c]
-            kind[count], index[count], at[count] = GAP, i, fresh[c]
-            count += 1
-        gap_counts[i] = found
-        kind[count], index[count], at[count] = TAIL_P, i, 0.0
-        kind[count + 1], index[count + 1], at[count + 1] = TAIL_Q, i, 0.0
-        count += 2
+        if i + 1 < n:
+            kind[count], index[count], at[count] = TAIL_P, i, 0.0
+            kind[count + 1], index[count + 1], at[count + 1] = TAIL_Q, i, 0.0
+            count += 2
     return count
 
 
@@ -192,38 +213,6 @@ def total_loss(
         total += quote_loss(x[i], k[lo:hi], w[lo:hi], weight[lo:hi], huber)
         for c in range(5):
             total += 0.5 * precision[i, c] * (x[i, c] - prior[i, c]) ** 2
-    return total
-
-
-@njit(cache=True, error_model="numpy")
-def penalty(x: FloatArray, margin: FloatArray, force: FloatArray, gap_force: FloatArray, worst: FloatArray) -> float:
-    """Return sum of force times the worst violation per slice and per pair, over all k, not only the points imposed.
-
-    worst becomes (largest scaled violation, largest violation in units of its own margin).
-    """
-    total = 0.0
-    points, values, grid = np.empty(KEPT), np.empty(KEPT), np.empty(66)
-    worst[:] = 0.0
-    for i in range(x.shape[0]):
-        found = g_minima(x[i], margin[i, 0], points, values)
-        bad = max(0.0, FLOOR_MIN - floor_value(x[i]) / margin[i, 2])
-        worst[1] = max(worst[1], bad / FLOOR_MIN)
-        for c in range(found):
-            bad = max(bad, min(margin[i, 0] - values[c], 10.0))
-            worst[1] = max(worst[1], bad / margin[i, 0])
-        total += force[i] * bad
-        worst[0] = max(worst[0], bad)
-        if i + 1 < x.shape[0]:
-            gap_grid(x[i], x[i + 1], grid)
-            found = gap_minima(x[i], x[i + 1], grid, 0.3, points, values)
-            bad = max(0.0, margin[i, 3] + x[i, 1] - x[i + 1, 1], margin[i, 3] + x[i, 2] - x[i + 1, 2])
-            worst[1] = max(worst[1], bad / margin[i, 3])
-            for c in range(found):
-                short = margin[i, 1] - values[c]
-                bad = max(bad, short / margin[i, 2])
-                worst[1] = max(worst[1], short / margin[i, 1])
-            total += gap_force[i] * bad
-            worst[0] = max(worst[0], bad)
     return total
 
 
@@ -259,12 +248,49 @@ def _carry_multipliers(
 
 
 @njit(cache=True, error_model="numpy")
-def _advance(
-    x: FloatArray, step: FloatArray, nodes: FloatArray, low: FloatArray, high: FloatArray, trial: FloatArray
+def _scan_arrays(n: int) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
+    """Return empty (points, values, counts, bad) of `scan`."""
+    return np.empty((n, 2, KEPT)), np.empty((n, 2, KEPT)), np.zeros((n, 2), dtype=np.int64), np.zeros((n, 2))
+
+
+@njit(cache=True, error_model="numpy")
+def _merit(loss: float, force: FloatArray, bad: FloatArray) -> float:
+    """Return the exact penalty function: loss plus force times the worst violation of each slice and pair."""
+    for i in range(force.shape[0]):
+        loss += force[i, 0] * bad[i, 0] + force[i, 1] * bad[i, 1]
+    return loss
+
+
+@njit(cache=True, error_model="numpy")
+def _remember(
+    count: int, kind: IntArray, index: IntArray, at: FloatArray, multiplier: FloatArray,
+    old_kind: IntArray, old_index: IntArray, old_at: FloatArray, old_multiplier: FloatArray,
+    sums: FloatArray, force: FloatArray,
 ) -> None:
-    """Set trial to x moved by step along the valley, inside its bounds."""
+    """Keep the constraints and multipliers for the next iteration; raise the penalty forces above the multipliers."""
+    for i in range(force.shape[0]):
+        sums[i, 0], sums[i, 1] = 1.0, 1.0
+    for j in range(count):
+        old_kind[j], old_index[j], old_at[j], old_multiplier[j] = kind[j], index[j], at[j], multiplier[j]
+        if kind[j] == G or kind[j] == FLOOR:
+            sums[index[j], 0] += 1.5 * multiplier[j]
+        elif kind[j] <= TAIL_Q:
+            sums[index[j], 1] += 1.5 * multiplier[j]
+    for i in range(force.shape[0]):
+        force[i, 0] = max(0.5 * force[i, 0], sums[i, 0])
+        force[i, 1] = max(0.5 * force[i, 1], sums[i, 1])
+
+
+@njit(cache=True, error_model="numpy")
+def _advance(
+    x: FloatArray, step: FloatArray, fraction: float, nodes: FloatArray, low: FloatArray, high: FloatArray, trial: FloatArray
+) -> None:
+    """Set trial to x moved by fraction times step along the valley, inside its bounds."""
+    part = np.empty(5)
     for i in range(x.shape[0]):
-        retract(x[i], step[i], nodes[i], trial[i])
+        for c in range(5):
+            part[c] = fraction * step[i, c]
+        retract(x[i], part, nodes[i], trial[i])
         for c in range(1, 5):
             trial[i, c] = min(max(trial[i, c], low[i, c]), high[i, c])
 
@@ -288,91 +314,80 @@ def solve_joint(
     at, rhs, cap, multiplier = np.empty(limit), np.empty(limit), np.full(limit, 1e5), np.zeros(limit)
     old_at, old_multiplier = np.empty(limit), np.empty(limit)
     a1, a2 = np.empty((limit, 5)), np.empty((limit, 5))
-    old_count = 0
-    g_points, gap_points = np.empty((n, KEPT)), np.empty((n, KEPT))
-    g_counts, gap_counts = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    old_count = np.int64(0)
+    points, values, counts, bad = _scan_arrays(n)
+    next_points, next_values, next_counts, next_bad = _scan_arrays(n)
+    old_points, old_counts = np.empty((n, 2, KEPT)), np.zeros((n, 2), dtype=np.int64)
     gradient, hessian, scales = np.empty((n, 5)), np.empty((n, 5, 5)), np.empty((n, 5))
     factor, step, trial, margin = np.empty((n, 5, 5)), np.empty((n, 5)), np.empty((n, 5)), np.empty((n, 4))
-    force, gap_force, sums, gap_sums = np.ones(n), np.ones(n), np.ones(n), np.ones(n)
-    violation, new_violation = np.zeros(2), np.zeros(2)
+    force, sums = np.ones((n, 2)), np.ones((n, 2))
     damping = 1e-6
-    loss = np.inf
-    small = 0
+    loss, worst, ratio = np.inf, np.inf, np.inf
+    set_margins(x, level, safety, margin)
+    worst, ratio = scan(x, margin, points, values, counts, bad)
     for iteration in range(iterations_max):
-        set_margins(x, level, safety, margin)
+        if restore and ratio <= 0.5:
+            return loss, ratio, iteration, True
         loss = 0.0
+        exact = warm or iteration > 1
         for i in range(n):
             lo, hi = offsets[i], offsets[i + 1]
-            exact = warm or iteration > 1
             loss += quote_newton(x[i], k[lo:hi], w[lo:hi], weight[lo:hi], huber, gradient[i], hessian[i], exact)
             for c in range(5):
                 scales[i, c] = hessian[i, c, c] + precision[i, c]
                 loss += 0.5 * precision[i, c] * (x[i, c] - prior[i, c]) ** 2
                 gradient[i, c] += precision[i, c] * (x[i, c] - prior[i, c])
-                hessian[i, c, c] += precision[i, c]
-        if restore:
-            gradient[:] = 0.0
-        penalty(x, margin, force, gap_force, violation)
-        if restore and violation[1] <= 0.5:
-            return loss, violation[1], iteration, True
-        count = collect(x, low, high, margin, 0.1, g_points, g_counts, gap_points, gap_counts, kind, index, at)
+                hessian[i, c, c] += precision[i, c] + damping * scales[i, c]
+                if restore:
+                    gradient[i, c] = 0.0
+        count = collect(x, low, high, margin, points, counts, old_points, old_counts, kind, index, at)
         for j in range(count):
             gradient_of(kind[j], index[j], at[j], x, margin, a1[j], a2[j])
             rhs[j] = -value_of(kind[j], index[j], at[j], x, low, high, margin)
             second[j] = index[j] + 1 if GAP <= kind[j] <= TAIL_Q else -1
         _carry_multipliers(count, kind, index, at, multiplier, old_count, old_kind, old_index, old_at, old_multiplier)
-        for c in range(0 if restore else old_count):
-            if old_multiplier[c] > 0.0:
-                add_lagrangian(old_kind[c], old_index[c], old_at[c], old_multiplier[c], x, margin, hessian)
-        for i in range(n):
-            for c in range(5):
-                hessian[i, c, c] += damping * scales[i, c]
+        if not restore:
+            for c in range(old_count):
+                if old_multiplier[c] > 0.0:
+                    add_lagrangian(old_kind[c], old_index[c], old_at[c], old_multiplier[c], x, margin, hessian)
         factor_blocks(hessian, scales, factor)
         solve_program(factor, gradient, count, index, second, a1, a2, rhs, cap, multiplier, step, 1e-7)
         old_count = count
-        force *= 0.5
-        gap_force *= 0.5
-        sums[:] = 1.0
-        gap_sums[:] = 1.0
-        for j in range(count):
-            old_kind[j], old_index[j], old_at[j], old_multiplier[j] = kind[j], index[j], at[j], multiplier[j]
-            if kind[j] == G or kind[j] == FLOOR:
-                sums[index[j]] += 1.5 * multiplier[j]
-            elif kind[j] <= TAIL_Q:
-                gap_sums[index[j]] += 1.5 * multiplier[j]
-        for i in range(n):
-            force[i] = max(force[i], sums[i])
-            gap_force[i] = max(gap_force[i], gap_sums[i])
+        _remember(count, kind, index, at, multiplier, old_kind, old_index, old_at, old_multiplier, sums, force)
+        merit = _merit(loss, force, bad)
         fraction = 1.0
         for i in range(n):
             fraction = min(fraction, 1.0 / max(1.0, abs(step[i, 4])))
-        if restore:
-            step *= fraction
-            _advance(x, step, nodes, low, high, trial)
-            x[:] = trial
-            continue
-        merit = loss + penalty(x, margin, force, gap_force, violation)
-        new_merit = np.inf
         accepted = False
+        new_merit, new_worst, new_ratio = np.inf, np.inf, np.inf
         for _ in range(6):
-            step *= fraction
-            _advance(x, step, nodes, low, high, trial)
+            _advance(x, step, fraction, nodes, low, high, trial)
+            new_worst, new_ratio = scan(trial, margin, next_points, next_values, next_counts, next_bad)
             new_merit = total_loss(trial, offsets, k, w, weight, huber, prior, precision)
-            new_merit += penalty(trial, margin, force, gap_force, new_violation)
-            if new_merit < merit + 1e-10 * (1.0 + abs(merit)):
+            new_merit = _merit(new_merit, force, next_bad)
+            if restore or new_merit < merit + 1e-10 * (1.0 + abs(merit)):
                 accepted = True
                 break
-            fraction = 0.35
+            fraction *= 0.35
         if not accepted:
             damping *= 30.0
             if damping > 1e3:
-                return loss, violation[1], iteration + 1, False
+                return loss, ratio, iteration + 1, False
             continue
         damping = max(damping * 0.1, 1e-10)
-        x[:] = trial
-        small = small + 1 if merit - new_merit <= tolerance * (0.1 + merit) and new_violation[0] < 1e-3 else 0
-        if small > 0:
-            return loss, new_violation[1], iteration + 1, True
-    set_margins(x, level, safety, margin)
-    penalty(x, margin, force, gap_force, violation)
-    return loss, violation[1], iterations_max, False
+        for i in range(n):
+            for c in range(5):
+                x[i, c] = trial[i, c]
+            for row in range(2):
+                old_counts[i, row] = counts[i, row]
+                for c in range(KEPT):
+                    old_points[i, row, c] = points[i, row, c]
+        points, next_points = next_points, points
+        values, next_values = next_values, values
+        counts, next_counts = next_counts, counts
+        bad, next_bad = next_bad, bad
+        worst, ratio = new_worst, new_ratio
+        set_margins(x, level, safety, margin)
+        if not restore and merit - new_merit <= tolerance * (0.1 + merit) and worst < 1e-3:
+            return loss, ratio, iteration + 1, True
+    return loss, ratio, iterations_max, restore and ratio <= 0.5

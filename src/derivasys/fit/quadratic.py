@@ -195,7 +195,7 @@ def solve_program(
         if worst <= tolerance:
             break
         for _ in range(40):
-            size = 0
+            size = np.int64(0)
             for j in range(count):
                 if 0.0 < multiplier[j] < cap[j]:
                     active[size] = j

@@ -17,6 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 
 P, Q, M, LNS = 1, 2, 3, 4
 SLOPE_MAX = 2.0
+ITERATIONS_MAX = 120
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
@@ -178,6 +179,27 @@ def cholesky_solve(
 
 
 @njit(cache=True, error_model="numpy")
+def copy(source: FloatArray, target: FloatArray) -> None:
+    """Copy five numbers (compiles far faster than a slice assignment, which carries its error messages)."""
+    for c in range(5):
+        target[c] = source[c]
+
+
+@njit(cache=True, error_model="numpy")
+def centre_and_spread(k: FloatArray, weight: FloatArray) -> tuple[float, float]:
+    """Return the weighted mean and standard deviation of k."""
+    total = first = 0.0
+    for i in range(k.shape[0]):
+        total += weight[i]
+        first += weight[i] * k[i]
+    centre = first / total
+    second = 0.0
+    for i in range(k.shape[0]):
+        second += weight[i] * (k[i] - centre) ** 2
+    return centre, math.sqrt(second / total)
+
+
+@njit(cache=True, error_model="numpy")
 def clip(x: FloatArray, low: FloatArray, high: FloatArray) -> None:
     """Move x onto its bounds, and `a` up until the minimum of w is not negative."""
     for j in range(1, 5):
@@ -266,7 +288,7 @@ def seed(
             loss = quote_loss(trial, ks, ws, vs, huber)
             if loss < best:
                 best = loss
-                x[:] = trial
+                copy(trial, x)
     return best
 
 
@@ -316,7 +338,6 @@ def descend(
     precision: FloatArray,
     low: FloatArray,
     high: FloatArray,
-    iterations_max: int,
     exact: bool,
 ) -> tuple[float, int, bool]:
     """Move x to the local minimum; return (loss with prior, iterations, converged). `exact`: x is already near.
@@ -325,20 +346,19 @@ Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps be
     bounds by freezing the variables that push against them. Terms of order residual times curvature of w are left out.
     """
     gradient, hessian, damped = np.empty(5), np.empty((5, 5)), np.empty((5, 5))
-    step, trial, rhs = np.empty(5), np.empty(5), np.empty(5)
+    step, trial, rhs, scales = np.empty(5), np.empty(5), np.empty(5), np.empty(5)
     frozen = np.zeros(5, dtype=np.bool_)
-    total = weight.sum()
-    centre = np.dot(k, weight) / total
-    spread = math.sqrt(np.dot((k - centre) ** 2, weight) / total)
-    nodes = np.array([centre - 1.2 * spread, centre, centre + 1.2 * spread])
+    centre, spread = centre_and_spread(k, weight)
+    nodes = np.empty(3)
+    nodes[0], nodes[1], nodes[2] = centre - 1.2 * spread, centre, centre + 1.2 * spread
     clip(x, low, high)
     damping = 1e-3
     loss = np.inf
-    for iteration in range(iterations_max):
+    for iteration in range(ITERATIONS_MAX):
         loss = quote_newton(x, k, w, weight, huber, gradient, hessian, exact)
         diagonal0 = hessian[0, 0]
         for j in range(5):
-            damped[j, j] = hessian[j, j]
+            scales[j] = hessian[j, j]
         for j in range(5):
             loss += 0.5 * precision[j] * (x[j] - prior[j]) ** 2
             gradient[j] += precision[j] * (x[j] - prior[j])
@@ -349,7 +369,6 @@ Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps be
             )
         floor = -math.exp(x[4]) * math.sqrt(x[1] * x[2])
         frozen[0] = x[0] <= floor and rhs[0] < 0.0
-        scales = np.array([damped[0, 0], damped[1, 1], damped[2, 2], damped[3, 3], damped[4, 4]])
         accepted = False
         predicted = 0.0
         for _ in range(30):
@@ -376,10 +395,10 @@ Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps be
             damping = max(4.0 * damping, 1e-7)
         if not accepted:
             return loss, iteration + 1, predicted <= 1e-9 * (1e-3 + loss)
-        x[:] = trial
+        copy(trial, x)
         if exact and predicted <= 1e-13 * (1e-3 + loss):
             return value, iteration + 1, True
         exact = exact or predicted <= 0.02 * (1e-3 + loss)
         loss = value
         damping = 0.0 if damping <= 1e-8 else damping * 0.1
-    return loss, iterations_max, False
+    return loss, ITERATIONS_MAX, False

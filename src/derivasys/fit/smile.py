@@ -10,7 +10,7 @@ from numba import njit
 
 from derivasys.analytics.ssvi import raw_from_ssvi
 from derivasys.analytics.svi import w_at
-from derivasys.fit.slice import SLOPE_MAX, descend, from_raw, quote_loss, seed, to_raw
+from derivasys.fit.slice import SLOPE_MAX, copy, descend, from_raw, quote_loss, seed, to_raw
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -52,14 +52,18 @@ class SmileFits(NamedTuple):
 @njit(cache=True, error_model="numpy")
 def slice_level(w: FloatArray, weight: FloatArray) -> float:
     """Return the precision-weighted mean of w: the scale of the slice's total variance."""
-    return np.dot(w, weight) / weight.sum()
+    total = first = 0.0
+    for i in range(w.shape[0]):
+        total += weight[i]
+        first += weight[i] * w[i]
+    return first / total
 
 
 @njit(cache=True, error_model="numpy")
-def slice_bounds(k: FloatArray, level: float, low: FloatArray, high: FloatArray) -> None:
-    """Fill the bounds of x = (a, p, q, m, lns): Lee's slopes, m within the quotes, sigma between 1 % of the scale and 4 scales or half-ranges."""
+def slice_bounds(left: float, right: float, level: float, low: FloatArray, high: FloatArray) -> None:
+    """Fill the bounds of x = (a, p, q, m, lns): Lee's slopes, m within the quotes (left to right), sigma between 1 % of the scale and 4 scales or half-ranges."""
     scale = math.sqrt(level)
-    k_low, k_high = min(k[0], 0.0), max(k[-1], 0.0)
+    k_low, k_high = min(left, 0.0), max(right, 0.0)
     low[0], high[0] = -np.inf, np.inf
     low[1], high[1] = 0.0, SLOPE_MAX
     low[2], high[2] = 0.0, SLOPE_MAX
@@ -149,22 +153,24 @@ def _fit_own(
     x, other = np.empty(5), np.empty(5)
     low, high, prior, precision = np.empty(5), np.empty(5), np.empty(5), np.empty(5)
     level = slice_level(w, weight)
-    slice_bounds(k, level, low, high)
+    slice_bounds(k[0], k[-1], level, low, high)
     weak_prior(level, prior, precision)
-    warm = start[4] > 0.0 and start[1] > 0.0
     loss, steps, converged = np.inf, 0, False
-    if warm:
-        from_raw(start, x)
-        loss, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, 60, True)
-    if not (warm and converged):
-        seed(k, w, weight, huber, math.sqrt(level), low, high, other)
-        other_loss, more, other_converged = descend(
-            other, k, w, weight, huber, prior, precision, low, high, 120, False
-        )
+    for attempt in range(2):
+        warm = attempt == 0
+        if warm and not (start[4] > 0.0 and start[1] > 0.0):
+            continue
+        if warm:
+            from_raw(start, other)
+        else:
+            seed(k, w, weight, huber, math.sqrt(level), low, high, other)
+        reached, more, done = descend(other, k, w, weight, huber, prior, precision, low, high, warm)
         steps += more
-        if other_loss < loss:
-            x[:] = other
-            converged = other_converged
+        if reached < loss:
+            copy(other, x)
+            loss, converged = reached, done
+        if converged:
+            break
     to_raw(x, raw)
     return quote_loss(x, k, w, weight, huber), steps, converged
 
@@ -188,11 +194,12 @@ def _fit_sparse(
     precision[1] = precision[2] = 1.0 / (0.2 * slope) ** 2
     precision[3] = 1.0 / (0.2 * raw[4]) ** 2
     precision[4] = 1.0 / 0.2**2
-    slice_bounds(k, max(w_at(0.0, raw[0], raw[1], raw[2], raw[3], raw[4]), 1e-12), low, high)
+    slice_bounds(k[0], k[-1], max(w_at(0.0, raw[0], raw[1], raw[2], raw[3], raw[4]), 1e-12), low, high)
     low[3], high[3] = min(low[3], prior[3]), max(high[3], prior[3])
     low[4], high[4] = min(low[4], prior[4]), max(high[4], prior[4])
-    x[:] = prior
-    _, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, 60, True)
+    copy(prior, x)
+    near = k.shape[0] > 0
+    _, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, near)
     to_raw(x, raw)
     return quote_loss(x, k, w, weight, huber), steps, converged
 
@@ -226,7 +233,8 @@ def _fit_board(
                 continue
             kk, ww, vv = k[lo:hi], w[lo:hi], weight[lo:hi]
             if count == 0:
-                params[i] = np.nan
+                for c in range(5):
+                    params[i, c] = np.nan
                 objective[i], rmse[i], inside[i], iterations[i], status[i] = (
                     np.nan,
                     np.nan,
@@ -251,7 +259,7 @@ def _fit_board(
                         nearest = j
                 status[i] = 1 if nearest >= 0 else 2
                 if nearest >= 0:
-                    shape[:] = params[nearest]
+                    copy(params[nearest], shape)
                 else:
                     level = slice_level(ww, vv)
                     shape[0], shape[1], shape[2], shape[3], shape[4] = raw_from_ssvi(

@@ -1,6 +1,6 @@
 import { feed, useFeed } from '../../data/feed'
 import type { Certificate, ExpiryFit, Smile } from '../../data/messages'
-import { count, days, fixed, percent } from '../../lib/format'
+import { count, days, fixed, percent, signed } from '../../lib/format'
 import { save } from '../../lib/save'
 import { Tool } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
@@ -49,6 +49,11 @@ export function FitTable({ isCompact = false }: { isCompact?: boolean }) {
               <th scope="col" title="Used / all quotes">
                 Used
               </th>
+              {isCompact ? null : (
+                <th scope="col" title="What freedom from arbitrage cost against the free fit: rmse in vol points, share inside bid–ask">
+                  Cost
+                </th>
+              )}
               <th scope="col">Butterfly</th>
               <th scope="col">Calendar</th>
               {isCompact ? null : (
@@ -97,6 +102,7 @@ function Line({ smile, fit, isCompact }: { smile: Smile; fit: ExpiryFit | undefi
       <td>{fixed(smile.fit.rmse ?? fit?.rmse, 3)}</td>
       <td>{percent(fit?.inside)}</td>
       <td>{fit ? `${count(fit.used)} / ${count(fit.quotes)}` : '–'}</td>
+      {isCompact ? null : <td>{costOf(smile)}</td>}
       <Proof verdict={certificate.butterfly} />
       <Proof verdict={certificate.calendar} />
       {isCompact ? null : (
@@ -111,6 +117,12 @@ function Line({ smile, fit, isCompact }: { smile: Smile; fit: ExpiryFit | undefi
       </td>
     </tr>
   )
+}
+
+/** What the constraints cost: rmse above, and share inside below, the free fit. */
+function costOf({ fit: { cost_rmse, cost_inside } }: Smile): string {
+  if (cost_rmse === undefined && cost_inside === undefined) return '–'
+  return `${signed(cost_rmse, 3)} / ${percent(cost_inside === undefined ? undefined : -cost_inside)}`
 }
 
 function Proof({ verdict }: { verdict: Verdict }) {

@@ -5,11 +5,11 @@ import { type Axis, useView } from '../../app/view'
 import { feed } from '../../data/feed'
 import { fixed, signed } from '../../lib/format'
 import { volPoints } from '../../lib/svi'
-import { axis, steadyRange } from '../../ui/axes'
+import { axis, splitDigits, steadyRange } from '../../ui/axes'
 import { usePlot } from '../../ui/usePlot'
 import { axisText, compactStrike, type Curve, curveOf, DELTA_SPLITS, deltaName, type Drawable, drawable, fromAxis, toAxis } from './coordinates'
 import { hover } from './hover'
-import { drawMarks, type Mark, marksOf, quotedRange } from './marks'
+import { drawMarks, drawTrades, type Mark, marksOf, quotedRange, Trades } from './marks'
 import styles from './smiles.module.css'
 import { quietVenues, venuesOf } from './venues'
 
@@ -27,6 +27,8 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
   const plotRef = useRef<uPlot | undefined>(undefined)
   const hidden = useView((view) => view.hiddenVenues)
   const [range] = useState(() => steadyRange(0.06, 4))
+  const [trades] = useState(() => new Trades())
+  const fading = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
 
   usePlot(
     host,
@@ -54,7 +56,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
             size: 24,
             space: size === 'small' ? 48 : 70,
             ...(kind === 'delta' ? { splits: () => DELTA_SPLITS } : {}),
-            values: (_plot, splits) => splits.map((split) => axisText(kind, split)),
+            values: (_plot, splits) => splits.map((split) => axisText(kind, split, splitDigits(splits))),
           }),
           axis({ size: 34, space: 28, values: (_plot, splits) => splits.map((split) => fixed(split, 0)), incrs: [1, 2, 5, 10, 20, 25, 50, 100] }),
         ],
@@ -65,6 +67,8 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
             (plot) => {
               const { venues } = venuesOf(feed.cut())
               drawMarks(plot, drawn.current?.marks ?? [], venues, quietVenues(), size === 'small' ? 2 : 3.4)
+              clearTimeout(fading.current)
+              if (drawTrades(plot, drawn.current?.marks ?? [], trades, performance.now())) fading.current = setTimeout(() => plotRef.current?.redraw(false), 250)
             },
           ],
         },
@@ -79,11 +83,13 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
         const levels = cut?.levels?.levels[expiry]
         const curve = curveOf(d, kind, quotedRange(d, levels))
         drawn.current = { d, curve, marks: marksOf(d, kind, levels, hidden) }
+        trades.note(drawn.current.marks, performance.now())
         queueMicrotask(() => follow(plotRef.current, drawn.current, kind, readout.current))
         return [curve.x, curve.vol]
       },
       onPlot: (plot) => {
         plotRef.current = plot
+        if (!plot) clearTimeout(fading.current)
         plot?.over.addEventListener('pointerleave', () => hover.set(undefined))
       },
     },

@@ -97,14 +97,15 @@ export function deltaName(x: number): string {
   return share < 50 ? `${share}P` : `${100 - share}C`
 }
 
-export function axisText(kind: Axis, x: number): string {
+/** A tick of the axis; `digits` are those that its neighbours need. */
+export function axisText(kind: Axis, x: number, digits: number): string {
   switch (kind) {
     case 'k':
-      return signed(x, Math.abs(x) < 0.995 ? 2 : 1)
+      return signed(x, digits)
     case 'strike':
       return compactStrike(x)
     case 'sd':
-      return signed(x, Number.isInteger(x) ? 0 : 1)
+      return signed(x, digits)
     case 'delta':
       return deltaName(x)
   }

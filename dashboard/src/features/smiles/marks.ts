@@ -83,6 +83,55 @@ interface Paths {
 
 const empty = (): Paths => ({ bid: new Path2D(), ask: new Path2D(), last: new Path2D(), band: new Path2D() })
 
+/** How long a new trade stays ringed. */
+export const TRADE_MS = 2500
+
+/** Last trades seen by strike and venue, and when a new one came. */
+export class Trades {
+  private readonly seen = new Map<string, { ts: number; at: number }>()
+
+  /** Notes the trades of `marks`; those known from the start are not news. */
+  note(marks: readonly Mark[], now: number): void {
+    const isFirst = this.seen.size === 0
+    for (const { strike, venue, level } of marks) {
+      if (level.last_ts === undefined) continue
+      const key = `${strike}|${venue}`
+      const before = this.seen.get(key)
+      if (before?.ts === level.last_ts) continue
+      this.seen.set(key, { ts: level.last_ts, at: isFirst ? -Infinity : now })
+    }
+  }
+
+  /** How fresh a mark's trade is: 1 just now, 0 no longer. */
+  freshness({ strike, venue }: Mark, now: number): number {
+    const at = this.seen.get(`${strike}|${venue}`)?.at ?? -Infinity
+    return Math.max(0, 1 - (now - at) / TRADE_MS)
+  }
+}
+
+/** Rings new trades; returns whether any is still fading. */
+export function drawTrades(plot: uPlot, marks: readonly Mark[], trades: Trades, now: number): boolean {
+  const { ctx, bbox } = plot
+  let isFading = false
+  for (const mark of marks) {
+    const freshness = mark.level.last_vol === undefined ? 0 : trades.freshness(mark, now)
+    if (freshness <= 0) continue
+    isFading = true
+    const x = plot.valToPos(mark.x, 'x', true)
+    const y = plot.valToPos(mark.level.last_vol ?? 0, 'y', true)
+    if (x < bbox.left || x > bbox.left + bbox.width || y < bbox.top || y > bbox.top + bbox.height) continue
+    ctx.save()
+    ctx.globalAlpha = freshness
+    ctx.strokeStyle = token('--text')
+    ctx.lineWidth = 1.5 * devicePixelRatio
+    ctx.beginPath()
+    ctx.arc(x, y, 6 * devicePixelRatio, 0, 2 * Math.PI)
+    ctx.stroke()
+    ctx.restore()
+  }
+  return isFading
+}
+
 /** Draws the marks over a plot, one path a venue and kind; quotes that the fit did not use are faint. */
 export function drawMarks(plot: uPlot, marks: readonly Mark[], venues: readonly string[], quiet: ReadonlySet<string>, radius: number): void {
   const { ctx, bbox } = plot

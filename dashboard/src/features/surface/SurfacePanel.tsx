@@ -5,8 +5,9 @@ import { toggled, useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { css, viridis } from '../../lib/colour'
 import { fixed, strike } from '../../lib/format'
+import { savePng } from '../../lib/png'
 import { NODES } from '../../lib/nodes'
-import { Segmented, TableToggle } from '../../ui/controls'
+import { Segmented, TableToggle, Tool } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
 import { deltaName } from '../smiles/coordinates'
 import { smilesInOrder } from '../smiles/SmileMatrix'
@@ -40,6 +41,11 @@ export function SurfacePanel() {
             ]}
             onChange={(next) => useView.setState({ surface: next })}
           />
+          {isTable ? null : (
+            <Tool label="Save surface as PNG" onClick={() => savePng('surface', 'vol surface', document.querySelector<HTMLCanvasElement>('[data-testid="surface-3d"] canvas'))}>
+              PNG
+            </Tool>
+          )}
           <TableToggle on={isTable} name="surface" onClick={() => useView.setState((view) => ({ tables: toggled(view.tables, 'surface') }))} />
         </>
       }

@@ -2,7 +2,6 @@
 import {
   BufferAttribute,
   BufferGeometry,
-  Color,
   DoubleSide,
   Group,
   LineBasicMaterial,
@@ -11,14 +10,15 @@ import {
   MeshBasicMaterial,
   OrthographicCamera,
   Scene,
+  SRGBColorSpace,
   WebGLRenderer,
 } from 'three'
-import { linear, viridis } from '../../lib/colour'
+import { linear, parseColour, viridis } from '../../lib/colour'
 import { type Camera, frameOf, type Mesh, scaleOf, type Viewport } from './geometry'
 import type { Colours, Renderer } from './renderer'
 
 export function threeRenderer(canvas: HTMLCanvasElement): Renderer {
-  const renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true })
+  const renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true, preserveDrawingBuffer: true })
   const scene = new Scene()
   const group = new Group()
   group.rotation.order = 'XYZ'
@@ -62,12 +62,10 @@ export function threeRenderer(canvas: HTMLCanvasElement): Renderer {
   }
 }
 
-function setColour(material: LineBasicMaterial, css: string): void {
-  const parts = css.match(/[\d.]+/g)?.map(Number) ?? []
-  if (css.startsWith('rgb') && parts.length >= 3) {
-    material.color = new Color((parts[0] ?? 0) / 255, (parts[1] ?? 0) / 255, (parts[2] ?? 0) / 255)
-    material.opacity = parts[3] ?? 1
-  } else material.color.set(css)
+function setColour(material: LineBasicMaterial, text: string): void {
+  const [r, g, b, alpha] = parseColour(text)
+  material.color.setRGB(r / 255, g / 255, b / 255, SRGBColorSpace)
+  material.opacity = alpha
 }
 
 function fill(skin: BufferGeometry, wires: BufferGeometry, mesh: Mesh): void {
