@@ -1,10 +1,8 @@
 // Screenshots of the built page on the development feed, to look at:
 //   node scripts/shots.mjs OUTDIR [--url http://...] [--only name] [--hash '#/fit']
-import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { chromium } from 'playwright-core'
+import { launch, startFeed } from './browser.mjs'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -12,19 +10,9 @@ const { values, positionals } = parseArgs({
 })
 const out = positionals[0] ?? 'shots'
 mkdirSync(out, { recursive: true })
-const root = fileURLToPath(new URL('..', import.meta.url))
-const PORT = 8793
-let feed
-let url = values.url
-if (!url) {
-  feed = spawn(process.execPath, ['dev/feed.mjs', '--port', String(PORT)], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
-  await new Promise((resolve) => feed.stdout.once('data', resolve))
-  url = `http://127.0.0.1:${PORT}`
-}
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-})
+const feed = values.url ? undefined : await startFeed(8793)
+const url = values.url ?? feed.url
+const browser = await launch()
 try {
   const shots = []
   for (const [width, height] of [[1600, 1000], [390, 844]]) for (const theme of ['dark', 'light']) shots.push({ name: `${width}-${theme}`, width, height, theme })
@@ -50,5 +38,5 @@ try {
   }
 } finally {
   await browser.close()
-  feed?.kill()
+  await feed?.stop()
 }

@@ -1,15 +1,15 @@
 """Exact certificate of freedom from static arbitrage for raw SVI slices, on the whole real line.
 
-Nothing is sampled and there is no tolerance: the answer is about the parameters as given (the published, rounded doubles),
-taken as exact rational numbers. Compiled double-precision kernels with proven error bounds decide nearly always; where
-rounding could change the answer they say so and `analytics.exact` decides in rational arithmetic.
+Nothing is sampled and there is no tolerance: the answer is about the parameters as given (the published, rounded
+doubles), taken as exact rational numbers. Compiled double-precision kernels with proven error bounds decide nearly
+always; where rounding could change the answer they say so and `analytics.exact` decides in rational arithmetic.
 
 Butterfly (Gatheral-Jacquier 2014, lemma 2.2): with k = m + (sigma/2)(t - 1/t), t > 0, D = t**2 + 1,
 W = t w = (b sigma/2)(1 - rho) + a t + (b sigma/2)(1 + rho) t**2, N = (1 + rho) t**2 - (1 - rho) and
 K = -sigma + 2 m t + sigma t**2, the density factor is g = P(t) / (16 W**2 D**3) with the polynomial of degree 10
-P = D ((4 W D - b K N)**2 - b**2 N**2 W (4 t + W)) + (64 b / sigma) t**3 W**2. So g >= 0 on all of R is P >= 0 on (0, inf),
-given w > 0. Positivity of P on (0, 1] and [1, inf) is shown by Bernstein coefficients under subdivision: a polynomial is
-at least its least coefficient, and the coefficients converge to it quadratically.
+P = D ((4 W D - b K N)**2 - b**2 N**2 W (4 t + W)) + (64 b / sigma) t**3 W**2. So g >= 0 on all of R is P >= 0 on
+(0, inf), given w > 0. Positivity of P on (0, 1] and [1, inf) is shown by Bernstein coefficients under subdivision:
+a polynomial is at least its least coefficient, and the coefficients converge to it quadratically.
 
 Calendar: w2 - w1 >= 0 on all of R. Both slices are convex, so on an interval w2 is above its tangent and w1 below its
 chord; subdivision closes the gap quadratically, and beyond the last interval slopes decide.
@@ -23,16 +23,16 @@ import numpy.typing as npt
 from numba import njit
 
 from derivasys.analytics import exact
-from derivasys.analytics.svi import g_at, w_and_derivatives_at, w_at
+from derivasys.analytics.svi import g_at, w_at
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 YES, NO, UNDECIDED = 1, 0, -1
 
-# Rounding: a coefficient of P is reached through at most 40 operations, the Bernstein coefficients through 13 more and
-# every subdivision through 10, each with relative error u = 2**-53 of a sum of absolute values that is carried along.
-# 2e-14 > (40 + 13) u with a factor 3 to spare, 4e-15 > 10 u (1 + u)... likewise per level.
+# Rounding: a coefficient of P is reached through at most 40 operations, the Bernstein coefficients through 13 more
+# and every subdivision through 10, each with relative error u = 2**-53 of a sum of absolute values that is carried
+# along. 2e-14 > (40 + 13) u with a factor 3 to spare, 4e-15 > 10 u (1 + u)... likewise per level.
 _ERROR_BASE = 2e-14
 _ERROR_LEVEL = 4e-15
 _DEPTH_MAX = 40
@@ -40,7 +40,9 @@ _BINOMIAL = np.array([[math.comb(i, j) / math.comb(10, j) if j <= i else 0.0 for
 
 
 class Certificate(NamedTuple):
-    """Certificate of n slices in ascending expiry; entry i of the calendar fields compares slice i with slice i - 1."""
+    """Certificate of n slices in ascending expiry; entry i of the calendar fields compares slice i with slice i -
+    1.
+    """
 
     butterfly_ok: BoolArray  # (n,) g >= 0 on all of R and w > 0 (exact)
     min_g: FloatArray  # (n,) least value of g over R (limits of the wings included), for display
@@ -69,19 +71,26 @@ def _multiply(x: FloatArray, nx: int, y: FloatArray, ny: int, out: FloatArray) -
 
 
 @njit(cache=True, error_model="numpy")
-def _butterfly_polynomial(
-    a: float, b: float, rho: float, m: float, sigma: float, sign: float, out: FloatArray
-) -> None:
-    """Fill out (11,) with P's coefficients for sign = -1; with sign = 1, |a| and |m|, bounds of all intermediate sums.
+def _butterfly_polynomial(a: float, b: float, rho: float, m: float, sigma: float, sign: float, out: FloatArray) -> None:
+    """Fill out (11,) with P's coefficients for sign = -1; with sign = 1, |a| and |m|, bounds of all intermediate
+    sums.
 
-    With sign = 1 every minus in the formula becomes a plus (1 - rho and 1 + rho are single roundings, no sum to bound).
+    With sign = 1 every minus in the formula becomes a plus (1 - rho and 1 + rho are single roundings, no sum to
+    bound).
     """
     width, d, n, kk = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     width[0], width[1], width[2] = 0.5 * b * sigma * (1.0 - rho), a, 0.5 * b * sigma * (1.0 + rho)
     d[0], d[1], d[2] = 1.0, 0.0, 1.0
     n[0], n[1], n[2] = sign * (1.0 - rho), 0.0, 1.0 + rho
     kk[0], kk[1], kk[2] = sign * sigma, 2.0 * m, sigma
-    wd, kn, top, first, nn, second = np.empty(5), np.empty(5), np.empty(5), np.empty(9), np.empty(5), np.empty(9)
+    wd, kn, top, first, nn, second = (
+        np.empty(5),
+        np.empty(5),
+        np.empty(5),
+        np.empty(9),
+        np.empty(5),
+        np.empty(9),
+    )
     inner, ww = np.empty(5), np.empty(5)
     _multiply(width, 3, d, 3, wd)
     _multiply(kk, 3, n, 3, kn)
@@ -103,7 +112,9 @@ def _butterfly_polynomial(
 
 @njit(cache=True, error_model="numpy")
 def _positive_on_unit(c: FloatArray, size: FloatArray) -> int:
-    """Return whether the polynomial c (11,) is positive on (0, 1], given bounds size on its coefficients' magnitudes."""
+    """Return whether the polynomial c (11,) is positive on (0, 1], given bounds size on its coefficients'
+    magnitudes.
+    """
     zeros = 0
     while zeros < 11 and size[zeros] == 0.0:
         zeros += 1  # a structural factor t**r is positive
@@ -185,7 +196,7 @@ def butterfly_kernel(a: float, b: float, rho: float, m: float, sigma: float) -> 
     c, size, back, back_size = np.empty(11), np.empty(11), np.empty(11), np.empty(11)
     _butterfly_polynomial(a, b, rho, m, sigma, -1.0, c)
     _butterfly_polynomial(abs(a), b, rho, abs(m), sigma, 1.0, size)
-    if rho == 1.0 or rho == -1.0:
+    if abs(rho) == 1.0:
         return UNDECIDED
     for i in range(11):
         back[i], back_size[i] = c[10 - i], size[10 - i]
@@ -214,16 +225,16 @@ def _tail(k: float, p: FloatArray, q: FloatArray, right: bool) -> int:
     gap, error = _gap_with_error(k, p, q)
     y = k - q[3]
     r = math.sqrt(y * y + q[4] * q[4])
-    if right:
-        slope = q[1] * (q[2] + y / r) - p[1] * (1.0 + p[2])
-    else:
-        slope = -q[1] * (q[2] + y / r) - p[1] * (1.0 - p[2])
+    side = 1.0 if right else -1.0
+    slope = side * q[1] * (q[2] + y / r) - p[1] * (1.0 + side * p[2])
     return YES if gap > error and slope > 4e-15 * (q[1] + p[1]) else UNDECIDED
 
 
 @njit(cache=True, error_model="numpy")
 def calendar_kernel(p: FloatArray, q: FloatArray) -> int:
-    """Return whether w_q > w_p on all of R (q the later slice), both raw (a, b, rho, m, sigma): YES, NO or UNDECIDED."""
+    """Return whether w_q > w_p on all of R (q the later slice), both raw (a, b, rho, m, sigma): YES, NO or
+    UNDECIDED.
+    """
     low = min(p[3] - 4.0 * p[4], q[3] - 4.0 * q[4])
     high = max(p[3] + 4.0 * p[4], q[3] + 4.0 * q[4])
     reach = high - low
@@ -375,7 +386,8 @@ def _display(params: FloatArray, out: FloatArray) -> None:
 
 
 def certify(params: npt.ArrayLike) -> Certificate:
-    """Return the `Certificate` of slices in ascending expiry, `params` (n, 5) raw a, b, rho, m, sigma in total variance.
+    """Return the `Certificate` of slices in ascending expiry, `params` (n, 5) raw a, b, rho, m, sigma in total
+    variance.
 
     Exact for the doubles given: pass `svi.round_published` parameters, which are what a client reads. A row with NaN
     fails everything, and so does the calendar of the row after it. Microseconds a slice; rational arithmetic (about a

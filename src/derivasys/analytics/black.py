@@ -25,9 +25,7 @@ class Greeks(NamedTuple):
     """
 
     delta_forward: FloatArray  # N(d1) for a call, N(d1) - 1 for a put; per unit of forward
-    delta_premium_adjusted: (
-        FloatArray  # delta_forward - price / forward: hedge when the premium is paid in coin
-    )
+    delta_premium_adjusted: FloatArray  # delta_forward - price / forward: hedge when the premium is paid in coin
     gamma: FloatArray  # d delta_forward / d forward = phi(d1) / (F sqrt(w)); per unit of forward
     vega: FloatArray  # d price / d iv = F phi(d1) sqrt(tau); per 1.00 of iv, divide by 100 for a vol point
     theta: FloatArray  # -d price / d tau = -F phi(d1) iv / (2 sqrt(tau)); per year, divide by 365 for a day
@@ -49,11 +47,7 @@ def _price(forward: float, strike: float, tau: float, iv: float, is_call: bool) 
     t = 0.5 * s
     if (h - t) * SQRT_HALF > Z_MIN:
         time_value = (
-            math.exp(-0.5 * (h * h + t * t))
-            * t
-            * scaled_difference(h, s)
-            * math.sqrt(forward)
-            * math.sqrt(strike)
+            math.exp(-0.5 * (h * h + t * t)) * t * scaled_difference(h, s) * math.sqrt(forward) * math.sqrt(strike)
         )
     else:
         time_value = min(forward, strike) * 0.5 * math.erfc((h - t) * SQRT_HALF) - max(
@@ -129,9 +123,9 @@ def black_price(
     Inputs broadcast; tau in years, iv decimal. The time value keeps full relative precision down to 1e-300 of the
     forward (no subtraction of nearly equal terms). NaN where forward or strike is not positive or tau or iv negative.
     """
-    shape, flat, flags = _flat(forward, strike, tau, iv, is_call)
+    shape, (f, k, t, v), flags = _flat(forward, strike, tau, iv, is_call)
     out = np.empty(flags.shape[0])
-    _price_into(*flat, flags, out)
+    _price_into(f, k, t, v, flags, out)
     return out.reshape(shape)
 
 
@@ -146,7 +140,7 @@ def greeks(
 
     Inputs broadcast; tau in years, iv decimal, both positive, otherwise NaN.
     """
-    shape, flat, flags = _flat(forward, strike, tau, iv, is_call)
+    shape, (f, k, t, v), flags = _flat(forward, strike, tau, iv, is_call)
     out = np.empty((7, flags.shape[0]))
-    _greeks_into(*flat, flags, out)
+    _greeks_into(f, k, t, v, flags, out)
     return Greeks(*(row.reshape(shape) for row in out))

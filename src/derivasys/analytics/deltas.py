@@ -18,9 +18,7 @@ class DeltaStatus(IntEnum):
     """Why a node has, or has not, a log-moneyness."""
 
     OK = 0
-    NOT_REACHED = (
-        1  # no strike of this slice has the target delta (premium-adjusted call above its maximum)
-    )
+    NOT_REACHED = 1  # no strike of this slice has the target delta (premium-adjusted call above its maximum)
     BAD_SLICE = 2  # parameters or tau not usable: NaN, tau <= 0, or total variance not positive
 
 
@@ -60,8 +58,9 @@ def _log_cdf_and_ratio(d: float) -> tuple[float, float]:
 def _objective(k: float, p: FloatArray, goal: float, kind: int) -> tuple[float, float]:
     """Return (f, f') whose root is the node.
 
-    kind 0: d1(k) - goal, decreasing. kind 1: premium-adjusted call, k + ln N(d2) - goal. kind 2: premium-adjusted put,
-    k + ln N(-d2) - goal, increasing. kind 3: slope of kind 1 (its root is the maximum of the call delta), f' unused.
+    kind 0: d1(k) - goal, decreasing. kind 1: premium-adjusted call, k + ln N(d2) - goal. kind 2: premium-adjusted
+    put, k + ln N(-d2) - goal, increasing. kind 3: slope of kind 1 (its root is the maximum of the call delta), f'
+    unused.
     """
     if kind == 0:
         d, slope = _d_and_slope(k, p, 0.5)
@@ -120,9 +119,7 @@ def _edge(
 
 
 @njit(cache=True, error_model="numpy")
-def _solve_one(
-    p: FloatArray, magnitude: float, is_call: bool, premium_adjusted: bool
-) -> tuple[float, int]:
+def _solve_one(p: FloatArray, magnitude: float, is_call: bool, premium_adjusted: bool) -> tuple[float, int]:
     """Return (k, status) of one target |delta| = magnitude on one slice."""
     w0 = w_and_derivatives_at(0.0, p[0], p[1], p[2], p[3], p[4])[0]
     if not (w0 > 0.0 and w0 < 1e6 and p[4] >= 0.0):
@@ -178,15 +175,11 @@ def _solve_all(
     for i in range(params.shape[0]):
         for j in range(targets.shape[0]):
             root, code = (
-                _solve_one(params[i], abs(targets[j]), is_call[j], premium_adjusted)
-                if tau[i] > 0.0
-                else (np.nan, 2)
+                _solve_one(params[i], abs(targets[j]), is_call[j], premium_adjusted) if tau[i] > 0.0 else (np.nan, 2)
             )
             k[i, j] = root
             status[i, j] = code
-            delta[i, j] = (
-                delta_at(root, params[i], is_call[j], premium_adjusted) if code == 0 else np.nan
-            )
+            delta[i, j] = delta_at(root, params[i], is_call[j], premium_adjusted) if code == 0 else np.nan
 
 
 def delta_nodes(
@@ -200,13 +193,11 @@ def delta_nodes(
 
     `params` (n, 5) raw SVI in total variance, `tau` (n,) years, `targets` (m,) deltas whose sign is ignored (0.25 and
     -0.25 are the same put), `is_call` (m,). Forward delta: N(d1) for a call, N(d1) - 1 for a put. Premium-adjusted
-    (coin-settled): e**k N(d2) and -e**k N(-d2); the call's is not monotone in strike and is searched only right of its
-    maximum, so a target above the maximum is NOT_REACHED. The volatility at a node is sqrt(w(k) / tau).
+    (coin-settled): e**k N(d2) and -e**k N(-d2); the call's is not monotone in strike and is searched only right of
+    its maximum, so a target above the maximum is NOT_REACHED. The volatility at a node is sqrt(w(k) / tau).
     """
     slices = np.ascontiguousarray(np.atleast_2d(np.asarray(params, dtype=np.float64)))
-    taus = np.ascontiguousarray(
-        np.broadcast_to(np.asarray(tau, dtype=np.float64), slices.shape[:1])
-    )
+    taus = np.ascontiguousarray(np.broadcast_to(np.asarray(tau, dtype=np.float64), slices.shape[:1]))
     goals = np.ascontiguousarray(np.atleast_1d(np.asarray(targets, dtype=np.float64)))
     calls = np.ascontiguousarray(np.broadcast_to(np.asarray(is_call, dtype=np.bool_), goals.shape))
     shape = (slices.shape[0], goals.shape[0])

@@ -25,9 +25,7 @@ class IvStatus(IntEnum):
     """Why an implied volatility is, or is not, a number."""
 
     OK = 0
-    NO_TIME_VALUE = (
-        1  # the price is zero or exactly at intrinsic value: volatility zero, not a quote
-    )
+    NO_TIME_VALUE = 1  # the price is zero or exactly at intrinsic value: volatility zero, not a quote
     BELOW_INTRINSIC = 2  # negative, or less than max(forward - strike, 0) for a call
     ABOVE_BOUND = 3  # at or above the forward for a call, the strike for a put
     NOT_A_NUMBER = 4  # an input is NaN or infinite, or forward or strike is not positive
@@ -56,9 +54,9 @@ def _log_price_and_slope(x: float, s: float, upper: bool) -> tuple[float, float]
             math.log(0.5 * s * difference) - 0.5 * (h * h + t * t),
             1.0 / (SQRT_HALF_PI * s * difference),
         )
-    price = math.exp(-0.5 * x) * 0.5 * math.erfc((h - t) * SQRT_HALF) - math.exp(
-        0.5 * x
-    ) * 0.5 * math.erfc((h + t) * SQRT_HALF)
+    price = math.exp(-0.5 * x) * 0.5 * math.erfc((h - t) * SQRT_HALF) - math.exp(0.5 * x) * 0.5 * math.erfc(
+        (h + t) * SQRT_HALF
+    )
     return math.log(price), math.exp(-0.5 * (h * h + t * t)) / (SQRT_2PI * price)
 
 
@@ -100,12 +98,8 @@ def _householder(error: float, h: float, s: float, vega_over_price: float) -> fl
     c = (h * h - 0.25 * s * s) / s
     gamma = c - vega_over_price
     h_over_s = h / s
-    delta = (
-        c * (c - 3.0 * vega_over_price)
-        + 2.0 * vega_over_price * vega_over_price
-        - 3.0 * h_over_s * h_over_s
-        - 0.25
-    )
+    delta = c * (c - 3.0 * vega_over_price) + 2.0 * vega_over_price * vega_over_price
+    delta = delta - 3.0 * h_over_s * h_over_s - 0.25
     return newton * (1.0 + 0.5 * gamma * newton) / (1.0 + newton * (gamma + delta * newton / 6.0))
 
 
@@ -118,20 +112,15 @@ def _seed(x: float, beta: float) -> float:
     """
     xi = x / beta
     v = log_fast(1.0 + xi)
-    ratio = (
-        2.0 * math.pi
-        + v * (0.9289728546369874 + v * (0.1273389725024231 + v * 0.005441593308398683))
-    ) / (1.0 + v * (0.15066398779312634 + v * 0.010834819464276583))
+    ratio = (2.0 * math.pi + v * (0.9289728546369874 + v * (0.1273389725024231 + v * 0.005441593308398683))) / (
+        1.0 + v * (0.15066398779312634 + v * 0.010834819464276583)
+    )
     root = math.sqrt(ratio)
     s0 = beta * root * (1.0 if xi < 1e-8 else xi / v)
     q = root / (root + v)
     s2 = s0 * s0
-    c1 = -0.006951511741000372 + q * (
-        0.08219223356144328 + q * (-0.06714182297299089 + q * 0.018779616279656776)
-    )
-    c2 = 0.0009365535549091263 + q * (
-        -0.01533990884656875 + q * (0.06228557694127884 - q * 0.039155672904208814)
-    )
+    c1 = -0.006951511741000372 + q * (0.08219223356144328 + q * (-0.06714182297299089 + q * 0.018779616279656776))
+    c2 = 0.0009365535549091263 + q * (-0.01533990884656875 + q * (0.06228557694127884 - q * 0.039155672904208814))
     y = s2 * (c1 + s2 * c2)
     return s0 * (1.0 + y * (1.0 + y * (0.5 + y * (1.0 / 6.0))))
 
@@ -235,11 +224,11 @@ def implied_vol(
         shape = np.broadcast_shapes(flags.shape, *(x.shape for x in arrays))
         arrays = [np.broadcast_to(x, shape) for x in arrays]
         flags = np.broadcast_to(flags, shape)
-    flat = [np.ascontiguousarray(x).reshape(-1) for x in arrays]
+    p, f, s, t = (np.ascontiguousarray(x).reshape(-1) for x in arrays)
     flags = np.ascontiguousarray(flags).reshape(-1)
     iv = np.empty(flags.shape[0])
     status = np.empty(flags.shape[0], dtype=np.uint8)
-    _implied_vol_fast(*flat, flags, iv, status)
+    _implied_vol_fast(p, f, s, t, flags, iv, status)
     if status.size and int(status.max()) == _FALLBACK:
-        _implied_vol_rest(*flat, flags, iv, status)
+        _implied_vol_rest(p, f, s, t, flags, iv, status)
     return iv.reshape(shape), status.reshape(shape)

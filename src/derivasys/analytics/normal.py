@@ -28,20 +28,20 @@ V_SCALE = 5.8
 
 
 @intrinsic
-def _float_bits(typingctx: Any, x: Any) -> Any:  # pragma: no cover - runs inside the compiler
+def _float_bits(typingctx: Any, x: Any) -> Any:  # noqa: ARG001 # pragma: no cover - runs inside the compiler
     """Return the bits of a float64 as int64."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
         return builder.bitcast(args[0], ir.IntType(64))
 
     return types.int64(types.float64), codegen
 
 
 @intrinsic
-def _bits_float(typingctx: Any, x: Any) -> Any:  # pragma: no cover - runs inside the compiler
+def _bits_float(typingctx: Any, x: Any) -> Any:  # noqa: ARG001 # pragma: no cover - runs inside the compiler
     """Return the float64 whose bits are the int64."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
         return builder.bitcast(args[0], ir.DoubleType())
 
     return types.float64(types.int64), codegen
@@ -50,7 +50,7 @@ def _bits_float(typingctx: Any, x: Any) -> Any:  # pragma: no cover - runs insid
 @njit(forceinline=True, error_model="numpy", fastmath={"contract"})
 def split_exponent(x: float) -> tuple[float, float]:
     """Return (mantissa in [sqrt(1/2), sqrt(2)), exponent as a float) of a positive normal x."""
-    bits = _float_bits(x)
+    bits: int = _float_bits(x)  # type: ignore[call-arg]
     # adding the distance of sqrt(2) to 2 carries into the exponent exactly when the mantissa is above sqrt(2)
     shifted = bits + (0x3FF0000000000000 - 0x3FE6A09E667F3BCD)
     field = (shifted >> 52) & 0x7FF
@@ -85,8 +85,8 @@ def log_fast(x: float) -> float:
 def log_forward_strike(forward: float, strike: float) -> float:
     """Return ln(forward / strike) with full relative precision near the money as well.
 
-    Within a factor sqrt(2) it is 2 atanh((F - K) / (F + K)), whose argument is exact to an ulp; otherwise the ratio is
-    reduced to mantissa and exponent first.
+    Within a factor sqrt(2) it is 2 atanh((F - K) / (F + K)), whose argument is exact to an ulp; otherwise the ratio
+    is reduced to mantissa and exponent first.
     """
     mantissa, exponent = split_exponent(forward / strike)
     near = (forward - strike) / (forward + strike)
@@ -237,22 +237,14 @@ def norm_inv(p: float) -> float:
         r = math.sqrt(-2.0 * math.log(q))
         x = (
             (
-                (
-                    ((-7.784894002430293e-03 * r - 3.223964580411365e-01) * r - 2.400758277161838)
-                    * r
-                    - 2.549732539343734
-                )
+                (((-7.784894002430293e-03 * r - 3.223964580411365e-01) * r - 2.400758277161838) * r - 2.549732539343734)
                 * r
                 + 4.374664141464968
             )
             * r
             + 2.938163982698783
         ) / (
-            (
-                ((7.784695709041462e-03 * r + 3.224671290700398e-01) * r + 2.445134137142996) * r
-                + 3.754408661907416
-            )
-            * r
+            (((7.784695709041462e-03 * r + 3.224671290700398e-01) * r + 2.445134137142996) * r + 3.754408661907416) * r
             + 1.0
         )
     else:
@@ -262,11 +254,7 @@ def norm_inv(p: float) -> float:
             (
                 (
                     (
-                        (
-                            (-3.969683028665376e01 * r + 2.209460984245205e02) * r
-                            - 2.759285104469687e02
-                        )
-                        * r
+                        ((-3.969683028665376e01 * r + 2.209460984245205e02) * r - 2.759285104469687e02) * r
                         + 1.383577518672690e02
                     )
                     * r
@@ -279,11 +267,7 @@ def norm_inv(p: float) -> float:
             / (
                 (
                     (
-                        (
-                            (-5.447609879822406e01 * r + 1.615858368580409e02) * r
-                            - 1.556989798598866e02
-                        )
-                        * r
+                        ((-5.447609879822406e01 * r + 1.615858368580409e02) * r - 1.556989798598866e02) * r
                         + 6.680131188771972e01
                     )
                     * r

@@ -15,7 +15,7 @@ class ParityForward(NamedTuple):
 
     forward: float  # quote currency; NaN when no pair is usable
     standard_error: float  # of the forward, quote currency; NaN when no pair is usable
-    count: int  # usable pairs
+    pairs: int  # pairs of a call and a put that could be used
 
 
 _HUBER = 1.345
@@ -74,13 +74,10 @@ def parity_forward(
     above their asks.
     """
     k, cb, ca, pb, pa = (
-        np.atleast_1d(np.asarray(x, dtype=np.float64))
-        for x in (strike, call_bid, call_ask, put_bid, put_ask)
+        np.atleast_1d(np.asarray(x, dtype=np.float64)) for x in (strike, call_bid, call_ask, put_bid, put_ask)
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        usable = (
-            (k > 0.0) & (cb > 0.0) & (pb > 0.0) & (ca >= cb) & (pa >= pb) & np.isfinite(k + ca + pa)
-        )
+        usable = (k > 0.0) & (cb > 0.0) & (pb > 0.0) & (ca >= cb) & (pa >= pb) & np.isfinite(k + ca + pa)
         difference = 0.5 * (cb + ca) - 0.5 * (pb + pa)
         half_width = 0.5 * ((ca - cb) + (pa - pb))
         if coin_priced:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from numba import njit
 
 FloatArray = npt.NDArray[np.float64]
+FloatLike = float | FloatArray
+"""A number or an array of them; a list is fine for k."""
 
 PUBLISHED_DIGITS = 9
 """Significant decimal digits of published parameters; certificates are about the rounded values."""
@@ -65,11 +67,11 @@ def g_at(k: float, a: float, b: float, rho: float, m: float, sigma: float) -> fl
 def total_variance(
     k: npt.ArrayLike,
     *,
-    a: npt.ArrayLike,
-    b: npt.ArrayLike,
-    rho: npt.ArrayLike,
-    m: npt.ArrayLike,
-    sigma: npt.ArrayLike,
+    a: FloatLike,
+    b: FloatLike,
+    rho: FloatLike,
+    m: FloatLike,
+    sigma: FloatLike,
 ) -> FloatArray:
     """Return w(k) = a + b (rho (k - m) + sqrt((k - m)**2 + sigma**2)), dimensionless; all arguments broadcast."""
     y = np.asarray(k, dtype=np.float64) - m
@@ -78,13 +80,13 @@ def total_variance(
 
 def iv(
     k: npt.ArrayLike,
-    tau: npt.ArrayLike,
+    tau: FloatLike,
     *,
-    a: npt.ArrayLike,
-    b: npt.ArrayLike,
-    rho: npt.ArrayLike,
-    m: npt.ArrayLike,
-    sigma: npt.ArrayLike,
+    a: FloatLike,
+    b: FloatLike,
+    rho: FloatLike,
+    m: FloatLike,
+    sigma: FloatLike,
 ) -> FloatArray:
     """Return the Black volatility sqrt(w(k) / tau), decimal; NaN where w(k) < 0 or tau <= 0."""
     w = total_variance(k, a=a, b=b, rho=rho, m=m, sigma=sigma)
@@ -96,11 +98,11 @@ def iv(
 def derivatives(
     k: npt.ArrayLike,
     *,
-    a: npt.ArrayLike,
-    b: npt.ArrayLike,
-    rho: npt.ArrayLike,
-    m: npt.ArrayLike,
-    sigma: npt.ArrayLike,
+    a: FloatLike,
+    b: FloatLike,
+    rho: FloatLike,
+    m: FloatLike,
+    sigma: FloatLike,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return (w, w', w'') at k; see `w_and_derivatives_at` for the cancellation-free form of w'."""
     y = np.asarray(k, dtype=np.float64) - m
@@ -114,13 +116,13 @@ def derivatives(
 def g(
     k: npt.ArrayLike,
     *,
-    a: npt.ArrayLike,
-    b: npt.ArrayLike,
-    rho: npt.ArrayLike,
-    m: npt.ArrayLike,
-    sigma: npt.ArrayLike,
+    a: FloatLike,
+    b: FloatLike,
+    rho: FloatLike,
+    m: FloatLike,
+    sigma: FloatLike,
 ) -> FloatArray:
-    """Return g(k) = (1 - k w'/(2w))**2 - (w'**2/4)(1/w + 1/4) + w''/2; NaN where w(k) <= 0.
+    """Return Durrleman's g = (1 - k w'/(2w))**2 - (w'**2/4)(1/w + 1/4) + w''/2; NaN where w(k) <= 0.
 
     The risk-neutral density is g times a positive factor, so g >= 0 on all of R is freedom from butterfly arbitrage
     (with Lee's slope bound; Gatheral-Jacquier 2014, lemma 2.2). `analytics.arbitrage` decides it exactly.
@@ -133,11 +135,11 @@ def g(
 
 def minimum(
     *,
-    a: npt.ArrayLike,
-    b: npt.ArrayLike,
-    rho: npt.ArrayLike,
-    m: npt.ArrayLike,
-    sigma: npt.ArrayLike,
+    a: FloatLike,
+    b: FloatLike,
+    rho: FloatLike,
+    m: FloatLike,
+    sigma: FloatLike,
 ) -> tuple[FloatArray, FloatArray]:
     """Return (w_min, k_min): w_min = a + b sigma sqrt(1 - rho**2) at k_min = m - rho sigma / sqrt(1 - rho**2).
 
@@ -149,7 +151,7 @@ def minimum(
     return np.asarray(a + np.asarray(b) * sigma * root), np.asarray(k_min)
 
 
-def lee_slopes(*, b: npt.ArrayLike, rho: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def lee_slopes(*, b: FloatLike, rho: FloatLike) -> tuple[FloatArray, FloatArray]:
     """Return the wings' slopes of w (left b (1 - rho), right b (1 + rho)); Lee's bound is 2 for each (Lee 2004)."""
     return np.asarray(b * (1.0 - np.asarray(rho))), np.asarray(b * (1.0 + np.asarray(rho)))
 
@@ -190,9 +192,7 @@ def jw_to_raw(tau: float, jw: SviJw) -> FloatArray:
     rho = 1.0 - jw.p * root / b
     beta = rho - 2.0 * jw.psi * root / b
     if not abs(beta) <= 1.0:
-        raise ValueError(
-            f"no SVI slice has these jump-wings parameters: |beta| = {abs(beta)} > 1, change psi, p or c"
-        )
+        raise ValueError(f"no SVI slice has these jump-wings: |beta| = {abs(beta)} > 1, change psi, p or c")
     root_rho = math.sqrt((1.0 - rho) * (1.0 + rho))
     if beta == 0.0:
         m = 0.0
@@ -200,34 +200,23 @@ def jw_to_raw(tau: float, jw: SviJw) -> FloatArray:
     else:
         alpha = math.copysign(math.sqrt(1.0 / (beta * beta) - 1.0), beta)
         sign = math.copysign(1.0, alpha)
-        m = (
-            (jw.v - jw.v_tilde)
-            * tau
-            / (b * (-rho + sign * math.sqrt(1.0 + alpha * alpha) - alpha * root_rho))
-        )
+        m = (jw.v - jw.v_tilde) * tau / (b * (-rho + sign * math.sqrt(1.0 + alpha * alpha) - alpha * root_rho))
         sigma = alpha * m
     if not sigma >= 0.0:
-        raise ValueError(
-            f"no SVI slice has these jump-wings parameters: sigma = {sigma} < 0, change v_tilde"
-        )
+        raise ValueError(f"no SVI slice has these jump-wings parameters: sigma = {sigma} < 0, change v_tilde")
     return np.array([jw.v_tilde * tau - b * sigma * root_rho, b, rho, m, sigma])
 
 
-def density(
-    k: npt.ArrayLike, *, a: float, b: float, rho: float, m: float, sigma: float
-) -> FloatArray:
-    """Return the risk-neutral density of ln(S/F) at k: g(k) exp(-d2**2/2) / sqrt(2 pi w), d2 = -k/sqrt(w) - sqrt(w)/2.
+def density(k: npt.ArrayLike, *, a: float, b: float, rho: float, m: float, sigma: float) -> FloatArray:
+    """Return the risk-neutral density of ln(S/F) at k: g(k) exp(-d2**2/2) / sqrt(2 pi w), d2 = -k/sqrt(w) -
+    sqrt(w)/2.
 
     Per unit of log-moneyness; integrates to 1 on an arbitrage-free slice (Gatheral-Jacquier 2014, eq. 2.1).
     """
     x = np.asarray(k, dtype=np.float64)
     w = total_variance(x, a=a, b=b, rho=rho, m=m, sigma=sigma)
     d2 = -x / np.sqrt(w) - 0.5 * np.sqrt(w)
-    return np.asarray(
-        g(x, a=a, b=b, rho=rho, m=m, sigma=sigma)
-        * np.exp(-0.5 * d2 * d2)
-        / np.sqrt(2.0 * np.pi * w)
-    )
+    return np.asarray(g(x, a=a, b=b, rho=rho, m=m, sigma=sigma) * np.exp(-0.5 * d2 * d2) / np.sqrt(2.0 * np.pi * w))
 
 
 def cdf(k: npt.ArrayLike, *, a: float, b: float, rho: float, m: float, sigma: float) -> FloatArray:
@@ -239,7 +228,5 @@ def cdf(k: npt.ArrayLike, *, a: float, b: float, rho: float, m: float, sigma: fl
     w, w1, _ = derivatives(x, a=a, b=b, rho=rho, m=m, sigma=sigma)
     root = np.sqrt(w)
     d2 = -x / root - 0.5 * root
-    lower = np.array([0.5 * math.erfc(z / math.sqrt(2.0)) for z in d2.ravel().tolist()]).reshape(
-        d2.shape
-    )
+    lower = np.array([0.5 * math.erfc(z / math.sqrt(2.0)) for z in d2.ravel().tolist()]).reshape(d2.shape)
     return np.asarray(lower + np.exp(-0.5 * d2 * d2) / math.sqrt(2.0 * math.pi) * w1 / (2.0 * root))

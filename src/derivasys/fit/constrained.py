@@ -1,7 +1,7 @@
 """A certified surface from quotes: free fit, joint constrained fit, rounding, exact certificate, fallbacks.
 
-The certificate is about the published parameters: nine significant digits, as a client reads them. A slice that cannot be
-certified is rejected with its reasons, never published as if it were.
+The certificate is about the published parameters: nine significant digits, as a client reads them. A slice that
+cannot be certified is rejected with its reasons, never published as if it were.
 """
 
 import math
@@ -59,10 +59,14 @@ class BoardFit(NamedTuple):
     params: FloatArray  # (n, 5) published raw a, b, rho, m, sigma (9 digits); NaN where rejected
     state: npt.NDArray[np.uint8]  # (n,) `FitState`
     reasons: npt.NDArray[np.uint8]  # (n,) `FitReason` bits
-    objective: FloatArray  # (n,) loss of the published slice, squared bid-ask spreads; free.objective without constraints
+    objective: (
+        FloatArray  # (n,) loss of the published slice, squared bid-ask spreads; free.objective without constraints
+    )
     rmse_iv: FloatArray  # (n,) of the published slice, decimal
     inside_share: FloatArray  # (n,) of the published slice; free.inside_share without constraints
-    certificate: Certificate  # of the published slices, in the order given; rejected rows fail, the next row is compared with
+    certificate: (
+        Certificate  # of the published slices, in the order given; rejected rows fail, the next row is compared with
+    )
     # the last published one before it
     free: SmileFits  # the free fits, whose params are the next cycle's free_start
     iterations: int  # joint iterations in all
@@ -70,11 +74,23 @@ class BoardFit(NamedTuple):
 
 @njit(cache=True, error_model="numpy")
 def _prepare(
-    offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, free: FloatArray, held: FloatArray,
-    x: FloatArray, prior: FloatArray, precision: FloatArray, low: FloatArray, high: FloatArray, level: FloatArray,
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    free: FloatArray,
+    held: FloatArray,
+    x: FloatArray,
+    prior: FloatArray,
+    precision: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    level: FloatArray,
     nodes: FloatArray,
 ) -> None:
-    """Fill the joint problem's inputs per slice from its free fit, or from the held parameters where it has no quotes."""
+    """Fill the joint problem's inputs per slice from its free fit, or from the held parameters where it has no
+    quotes.
+    """
     for i in range(x.shape[0]):
         lo, hi = offsets[i], offsets[i + 1]
         count = hi - lo
@@ -178,9 +194,7 @@ def _solve(
 def _essvi(problem: _Problem, x_free: FloatArray) -> FloatArray:
     """Return the eSSVI board in the solver's variables."""
     x = np.empty_like(x_free)
-    essvi_board(
-        problem.offsets, problem.k, problem.w, problem.weight, x_free, problem.level, x
-    )
+    essvi_board(problem.offsets, problem.k, problem.w, problem.weight, x_free, problem.level, x)
     return x
 
 
@@ -222,24 +236,25 @@ def fit_board(
 ) -> BoardFit:
     """Return the certified `BoardFit` of n expiries; inputs as for `fit_smiles`, expiries ascending in tau.
 
-    `start` (n, 5) the last published params (NaN rows for new or rejected expiries), `free_start` (n, 5) the last free
-    params; both only change the work, the result within the solver's tolerance, and what an expiry without quotes holds.
-    Steps: free fits; if they pass the certificate as they are, done; otherwise all slices jointly under constraints, from
-    the last parameters or an eSSVI board; restoration, rounding, exact certificate; a larger margin if that fails; the
-    eSSVI board if nothing passes; rejection of single slices as the last resort. Deterministic.
+    `start` (n, 5) the last published params (NaN rows for new or rejected expiries), `free_start` (n, 5) the last
+    free params; both only change the work, the result within the solver's tolerance, and what an expiry without
+    quotes holds. Steps: free fits; if they pass the certificate as they are, done; otherwise all slices jointly
+    under constraints, from the last parameters or an eSSVI board; restoration, rounding, exact certificate; a
+    larger margin if that fails; the eSSVI board if nothing passes; rejection of single slices as the last resort.
+    Deterministic.
     """
     n = int(tau.shape[0])
     free = fit_smiles(offsets, k, w, weight, w_bid, w_ask, tau, free_start, huber=huber)
     last = np.full((n, 5), np.nan) if start is None else np.asarray(start, dtype=np.float64)
     known = np.isfinite(last).all(axis=1)
-    active = np.flatnonzero((free.count > 0) | known)
+    active = np.flatnonzero((free.quotes > 0) | known)
     params = np.full((n, 5), np.nan)
     state = np.full(n, FitState.REJECTED, dtype=np.uint8)
-    reasons = np.where(free.count == 0, int(FitReason.NO_QUOTES), 0).astype(np.uint8)
-    reasons[(free.count > 0) & (free.count <= SPARSE_MAX)] |= np.uint8(FitReason.SPARSE)
+    reasons = np.where(free.quotes == 0, int(FitReason.NO_QUOTES), 0).astype(np.uint8)
+    reasons[(free.quotes > 0) & (free.quotes <= SPARSE_MAX)] |= np.uint8(FitReason.SPARSE)
     used = 0
     if active.size:
-        sizes = free.count[active]
+        sizes = free.quotes[active]
         inner = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(sizes)))
         rows, notes, used = _fit_active(
             inner, k, w, weight, huber, free.params[active], last[active], iterations_max, tolerance
@@ -254,14 +269,19 @@ def fit_board(
         state[active[keep]] = np.where(sizes[keep] > 0, FitState.FITTED, FitState.HELD)
     objective, rmse, inside = np.empty(n), np.empty(n), np.empty(n)
     summarise(offsets, k, w, weight, w_bid, w_ask, tau, params, huber, objective, rmse, inside)
-    return BoardFit(
-        params, state, reasons, objective, rmse, inside, _certificate(params), free, used
-    )
+    return BoardFit(params, state, reasons, objective, rmse, inside, _certificate(params), free, used)
 
 
 def _fit_active(
-    offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float, free: FloatArray, last: FloatArray,
-    iterations_max: int, tolerance: float,
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    huber: float,
+    free: FloatArray,
+    last: FloatArray,
+    iterations_max: int,
+    tolerance: float,
 ) -> tuple[FloatArray, npt.NDArray[np.uint8], int]:
     """Return (published rows, notes, iterations) of the slices that have quotes or last parameters.
 
@@ -316,7 +336,15 @@ def _certificate(params: FloatArray) -> Certificate:
     n = params.shape[0]
     no, nan = np.zeros(n, dtype=np.bool_), np.full(n, np.nan)
     full = Certificate(
-        no, nan, nan.copy(), no.copy(), no.copy(), no.copy(), nan.copy(), nan.copy(), np.zeros(n, dtype=np.int64)
+        no,
+        nan,
+        nan.copy(),
+        no.copy(),
+        no.copy(),
+        no.copy(),
+        nan.copy(),
+        nan.copy(),
+        np.zeros(n, dtype=np.int64),
     )
     if live.size:
         for whole, part in zip(full, certify(params[live]), strict=True):

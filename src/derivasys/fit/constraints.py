@@ -84,9 +84,7 @@ def g_gradient(k: float, x: FloatArray, gradient: FloatArray) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _refine_g(
-    u: float, left: float, centre: float, right: float, x: FloatArray, sigma: float
-) -> tuple[float, float]:
+def _refine_g(u: float, left: float, centre: float, right: float, x: FloatArray, sigma: float) -> tuple[float, float]:
     """Return (k, g) at a local minimum near u, from g at u - U_STEP, u and u + U_STEP, by parabolas."""
     step = U_STEP
     s2 = sigma * sigma
@@ -102,8 +100,10 @@ def _refine_g(
         left = g_value(x[3] + sigma * math.sinh(u - step), x, s2)
         right = g_value(x[3] + sigma * math.sinh(u + step), x, s2)
         if left < centre or right < centre:
-            u, left, centre, right = (u - step, 2.0 * left - centre, left, centre) if left < right else (
-                u + step, centre, right, 2.0 * right - centre
+            u, left, centre, right = (
+                (u - step, 2.0 * left - centre, left, centre)
+                if left < right
+                else (u + step, centre, right, 2.0 * right - centre)
             )
     return x[3] + sigma * math.sinh(u), centre
 
@@ -129,7 +129,7 @@ def g_minima(x: FloatArray, threshold: float, points: FloatArray, values: FloatA
 
     Scans k = m + sigma sinh(u) on 61 points of u in [-7.5, 7.5], then refines.
     """
-    count = np.int64(0)
+    count = 0 * points.shape[0]  # a literal 0 would make numba compile `_keep` twice
     sigma = math.exp(x[4])
     s2 = sigma * sigma
     n = U_SINH.shape[0]
@@ -161,8 +161,14 @@ def gap_and_slope(k: float, lower: FloatArray, upper: FloatArray, s1: float, s2:
 
 @njit(cache=True, error_model="numpy")
 def _lowest(
-    left: float, slope_left: float, right: float, slope_right: float, lower: FloatArray, upper: FloatArray,
-    s1: float, s2: float,
+    left: float,
+    slope_left: float,
+    right: float,
+    slope_right: float,
+    lower: FloatArray,
+    upper: FloatArray,
+    s1: float,
+    s2: float,
 ) -> tuple[float, float]:
     """Return (k, gap) where the gap's slope crosses zero upwards in [left, right] (Illinois)."""
     k, gap = left, 0.0
@@ -187,14 +193,20 @@ def _lowest(
 
 @njit(cache=True, error_model="numpy")
 def gap_minima(
-    lower: FloatArray, upper: FloatArray, grid: FloatArray, threshold: float, points: FloatArray, values: FloatArray
+    lower: FloatArray,
+    upper: FloatArray,
+    grid: FloatArray,
+    threshold: float,
+    points: FloatArray,
+    values: FloatArray,
 ) -> int:
-    """Fill points and values with local minima of w_upper - w_lower below threshold times w_lower; return their count.
+    """Fill points and values with local minima of w_upper - w_lower below threshold times w_lower; return their
+    count.
 
-    `grid` (ascending) is the scan: every interval where the slope of the gap turns from falling to rising has a minimum
-    inside; both ends count when the gap falls towards them. `values` are gaps in w; the lowest are kept.
+    `grid` (ascending) is the scan: every interval where the slope of the gap turns from falling to rising has a
+    minimum inside; both ends count when the gap falls towards them. `values` are gaps in w; the lowest are kept.
     """
-    count = np.int64(0)
+    count = 0 * points.shape[0]  # a literal 0 would make numba compile `_keep` twice
     n = grid.shape[0]
     s1, s2 = math.exp(2.0 * lower[4]), math.exp(2.0 * upper[4])
     slope = -1.0

@@ -2,9 +2,9 @@
 
 In the slopes p = psi (1 + rho)/2 and q = psi (1 - rho)/2 a slice is
 w(k) = (theta + (p - q) k + sqrt((p + q)**2 k**2 + 2 (p - q) theta k + theta**2)) / 2. Sufficient against butterfly
-arbitrage: p, q < 2 and (p + q) max(p, q) <= 2 theta (Gatheral-Jacquier 2014, theorem 4.2). Sufficient against calendar
-arbitrage between neighbours: theta, p and q do not fall and (p + q)/theta does not rise with expiry (Hendriks-Martini
-2019 with the correction of Pasquazzi 2023).
+arbitrage: p, q < 2 and (p + q) max(p, q) <= 2 theta (Gatheral-Jacquier 2014, theorem 4.2). Sufficient against
+calendar arbitrage between neighbours: theta, p and q do not fall and (p + q)/theta does not rise with expiry
+(Hendriks-Martini 2019 with the correction of Pasquazzi 2023).
 """
 
 import math
@@ -61,7 +61,11 @@ def _fit_slice(k: FloatArray, w: FloatArray, weight: FloatArray, z: FloatArray) 
                 z[c] = 0.7 * kept[c] + 0.3 * z[c]
             continue
         ridge = 1e-9 * h00
-        a00, a11, a22 = h00 * (1.0 + damping), h11 * (1.0 + damping) + ridge, h22 * (1.0 + damping) + ridge
+        a00, a11, a22 = (
+            h00 * (1.0 + damping),
+            h11 * (1.0 + damping) + ridge,
+            h22 * (1.0 + damping) + ridge,
+        )
         l10, l20 = h10 / a00, h20 / a00
         c11 = a11 - h10 * l10
         c21 = h21 - h20 * l10
@@ -109,7 +113,13 @@ def _project(z: FloatArray, later: FloatArray, has_later: bool) -> None:
 
 @njit(cache=True, error_model="numpy")
 def essvi_board(
-    offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, start: FloatArray, level: FloatArray, x: FloatArray
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    start: FloatArray,
+    level: FloatArray,
+    x: FloatArray,
 ) -> None:
     """Fill x (n, 5) = (a, p, q, m, lns) with a feasible eSSVI board, from the longest expiry to the shortest.
 
@@ -136,7 +146,9 @@ def essvi_board(
 
 @njit(cache=True, error_model="numpy")
 def to_variables(z: FloatArray, x: FloatArray) -> None:
-    """Fill x = (a, p, q, m, lns) of z = (theta, p, q): a = theta (1 - rho**2)/2, m = -rho/phi, sigma = sqrt(1-rho**2)/phi."""
+    """Fill x = (a, p, q, m, lns) of z = (theta, p, q): a = theta (1 - rho**2)/2, m = -rho/phi, sigma =
+    sqrt(1-rho**2)/phi.
+    """
     psi = z[1] + z[2]
     rho = (z[1] - z[2]) / psi
     root = 2.0 * math.sqrt(z[1] * z[2]) / psi

@@ -1,8 +1,9 @@
-"""Joint constrained fit of all slices: sequential quadratic programming with points added where constraints are tightest.
+"""Joint constrained fit of all slices: sequential quadratic programming with points added where constraints are
+tightest.
 
 All expiries are solved together (the calendar condition couples neighbours), because one expiry after the other stops
-short of the joint optimum. Every iteration linearises the constraints at the current local minima of g and of the gaps
-between neighbours, and at the previous iteration's; the quadratic programme uses the Hessian of the Lagrangian.
+short of the joint optimum. Every iteration linearises the constraints at the current local minima of g and of the
+gaps between neighbours, and at the previous iteration's; the quadratic programme uses the Hessian of the Lagrangian.
 """
 
 import math
@@ -43,8 +44,18 @@ def floor_value(x: FloatArray) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def value_of(kind: int, i: int, at: float, x: FloatArray, low: FloatArray, high: FloatArray, margin: FloatArray) -> float:
-    """Return how far constraint (kind, slice i, point at) is satisfied, in its scaled unit; negative when violated."""
+def value_of(
+    kind: int,
+    i: int,
+    at: float,
+    x: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    margin: FloatArray,
+) -> float:
+    """Return how far constraint (kind, slice i, point at) is satisfied, in its scaled unit; negative when
+    violated.
+    """
     if kind == G:
         return g_value(at, x[i], math.exp(2.0 * x[i, 4])) - margin[i, 0]
     if kind == GAP:
@@ -60,7 +71,15 @@ def value_of(kind: int, i: int, at: float, x: FloatArray, low: FloatArray, high:
 
 
 @njit(cache=True, error_model="numpy")
-def gradient_of(kind: int, i: int, at: float, x: FloatArray, margin: FloatArray, own: FloatArray, later: FloatArray) -> None:
+def gradient_of(
+    kind: int,
+    i: int,
+    at: float,
+    x: FloatArray,
+    margin: FloatArray,
+    own: FloatArray,
+    later: FloatArray,
+) -> None:
     """Fill the gradients of constraint (kind, i, at) in slice i and, if it couples, in slice i + 1."""
     for c in range(5):
         own[c], later[c] = 0.0, 0.0
@@ -89,9 +108,17 @@ def gradient_of(kind: int, i: int, at: float, x: FloatArray, margin: FloatArray,
 
 @njit(cache=True, error_model="numpy")
 def add_lagrangian(
-    kind: int, i: int, at: float, force: float, x: FloatArray, margin: FloatArray, hessian: FloatArray
+    kind: int,
+    i: int,
+    at: float,
+    force: float,
+    x: FloatArray,
+    margin: FloatArray,
+    hessian: FloatArray,
 ) -> None:
-    """Subtract force times the constraint's Hessian (central differences of its gradient) from the blocks it touches."""
+    """Subtract force times the constraint's Hessian (central differences of its gradient) from the blocks it
+    touches.
+    """
     if kind > GAP and kind != FLOOR:
         return
     up, down, later = np.empty(5), np.empty(5), np.empty(5)
@@ -122,7 +149,12 @@ def add_lagrangian(
 
 @njit(cache=True, error_model="numpy")
 def scan(
-    x: FloatArray, margin: FloatArray, points: FloatArray, values: FloatArray, counts: IntArray, bad: FloatArray
+    x: FloatArray,
+    margin: FloatArray,
+    points: FloatArray,
+    values: FloatArray,
+    counts: IntArray,
+    bad: FloatArray,
 ) -> tuple[float, float]:
     """Find the local minima of every g and every gap; return (largest scaled violation, largest in margins).
 
@@ -159,21 +191,31 @@ def scan(
 @njit(cache=True, error_model="numpy")
 def _far(at: float, points: FloatArray, count: int, scale: float) -> bool:
     """Return whether a point is away from the given ones (a constraint there would not be redundant)."""
+    far = True
     for c in range(count):
-        if abs(points[c] - at) < 0.02 * (scale + abs(at)):
-            return False
-    return True
+        far = far and abs(points[c] - at) >= 0.02 * (scale + abs(at))
+    return far
 
 
 @njit(cache=True, error_model="numpy")
 def collect(
-    x: FloatArray, low: FloatArray, high: FloatArray, margin: FloatArray,
-    points: FloatArray, counts: IntArray, old_points: FloatArray, old_counts: IntArray,
-    kind: IntArray, index: IntArray, at: FloatArray,
+    x: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    margin: FloatArray,
+    points: FloatArray,
+    counts: IntArray,
+    old_points: FloatArray,
+    old_counts: IntArray,
+    kind: IntArray,
+    index: IntArray,
+    at: FloatArray,
 ) -> int:
-    """List the constraints to impose around x, by slice: minima of this scan and of the last, bounds; return count."""
+    """List the constraints to impose around x, by slice: minima of this scan and of the last, bounds; return
+    count.
+    """
     n = x.shape[0]
-    count = np.int64(0)
+    count = 0
     for i in range(n):
         scale = math.sqrt(margin[i, 2])
         for row in range(2 if i + 1 < n else 1):
@@ -203,8 +245,14 @@ def collect(
 
 @njit(cache=True, error_model="numpy")
 def total_loss(
-    x: FloatArray, offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float,
-    prior: FloatArray, precision: FloatArray,
+    x: FloatArray,
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    huber: float,
+    prior: FloatArray,
+    precision: FloatArray,
 ) -> float:
     """Return the sum of the slices' losses and priors."""
     total = 0.0
@@ -218,7 +266,9 @@ def total_loss(
 
 @njit(cache=True, error_model="numpy")
 def set_margins(x: FloatArray, level: FloatArray, safety: float, margin: FloatArray) -> None:
-    """Fill margin (n, 4): least g, least gap in w, scale of w, least slope difference, so that rounding cannot undo them."""
+    """Fill margin (n, 4): least g, least gap in w, scale of w, least slope difference, so that rounding cannot undo
+    them.
+    """
     for i in range(x.shape[0]):
         margin[i, 0] = 1e-6 * safety
         size = abs(x[i, 0]) + (x[i, 1] + x[i, 2]) * (math.exp(x[i, 4]) + abs(x[i, 3])) + level[i]
@@ -229,10 +279,20 @@ def set_margins(x: FloatArray, level: FloatArray, safety: float, margin: FloatAr
 
 @njit(cache=True, error_model="numpy")
 def _carry_multipliers(
-    count: int, kind: IntArray, index: IntArray, at: FloatArray, multiplier: FloatArray,
-    old_count: int, old_kind: IntArray, old_index: IntArray, old_at: FloatArray, old_multiplier: FloatArray,
+    count: int,
+    kind: IntArray,
+    index: IntArray,
+    at: FloatArray,
+    multiplier: FloatArray,
+    old_count: int,
+    old_kind: IntArray,
+    old_index: IntArray,
+    old_at: FloatArray,
+    old_multiplier: FloatArray,
 ) -> None:
-    """Give each constraint the multiplier of the nearest like one of the last iteration, else 0 (both lists by slice)."""
+    """Give each constraint the multiplier of the nearest like one of the last iteration, else 0 (both lists by
+    slice).
+    """
     begin = 0
     for j in range(count):
         multiplier[j] = 0.0
@@ -250,7 +310,12 @@ def _carry_multipliers(
 @njit(cache=True, error_model="numpy")
 def _scan_arrays(n: int) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
     """Return empty (points, values, counts, bad) of `scan`."""
-    return np.empty((n, 2, KEPT)), np.empty((n, 2, KEPT)), np.zeros((n, 2), dtype=np.int64), np.zeros((n, 2))
+    return (
+        np.empty((n, 2, KEPT)),
+        np.empty((n, 2, KEPT)),
+        np.zeros((n, 2), dtype=np.int64),
+        np.zeros((n, 2)),
+    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -263,15 +328,28 @@ def _merit(loss: float, force: FloatArray, bad: FloatArray) -> float:
 
 @njit(cache=True, error_model="numpy")
 def _remember(
-    count: int, kind: IntArray, index: IntArray, at: FloatArray, multiplier: FloatArray,
-    old_kind: IntArray, old_index: IntArray, old_at: FloatArray, old_multiplier: FloatArray,
-    sums: FloatArray, force: FloatArray,
+    count: int,
+    kind: IntArray,
+    index: IntArray,
+    at: FloatArray,
+    multiplier: FloatArray,
+    old_kind: IntArray,
+    old_index: IntArray,
+    old_at: FloatArray,
+    old_multiplier: FloatArray,
+    sums: FloatArray,
+    force: FloatArray,
 ) -> None:
     """Keep the constraints and multipliers for the next iteration; raise the penalty forces above the multipliers."""
     for i in range(force.shape[0]):
         sums[i, 0], sums[i, 1] = 1.0, 1.0
     for j in range(count):
-        old_kind[j], old_index[j], old_at[j], old_multiplier[j] = kind[j], index[j], at[j], multiplier[j]
+        old_kind[j], old_index[j], old_at[j], old_multiplier[j] = (
+            kind[j],
+            index[j],
+            at[j],
+            multiplier[j],
+        )
         if kind[j] == G or kind[j] == FLOOR:
             sums[index[j], 0] += 1.5 * multiplier[j]
         elif kind[j] <= TAIL_Q:
@@ -283,7 +361,13 @@ def _remember(
 
 @njit(cache=True, error_model="numpy")
 def _advance(
-    x: FloatArray, step: FloatArray, fraction: float, nodes: FloatArray, low: FloatArray, high: FloatArray, trial: FloatArray
+    x: FloatArray,
+    step: FloatArray,
+    fraction: float,
+    nodes: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    trial: FloatArray,
 ) -> None:
     """Set trial to x moved by fraction times step along the valley, inside its bounds."""
     part = np.empty(5)
@@ -297,29 +381,54 @@ def _advance(
 
 @njit(cache=True, error_model="numpy")
 def solve_joint(
-    x: FloatArray, offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float,
-    prior: FloatArray, precision: FloatArray, low: FloatArray, high: FloatArray, level: FloatArray, nodes: FloatArray,
-    safety: float, warm: bool, restore: bool, tolerance: float, iterations_max: int,
+    x: FloatArray,
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    huber: float,
+    prior: FloatArray,
+    precision: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    level: FloatArray,
+    nodes: FloatArray,
+    safety: float,
+    warm: bool,
+    restore: bool,
+    tolerance: float,
+    iterations_max: int,
 ) -> tuple[float, float, int, bool]:
     """Move x (n, 5) towards the joint optimum; return (loss, largest violation in margins, iterations, converged).
 
-    Stops when the merit falls by less than tolerance of itself (and violations are small). With `restore` it ignores the
-    quotes and makes the smallest step, in the metric of the fit, that repairs violations, until they are half a margin.
+    Stops when the merit falls by less than tolerance of itself (and violations are small). With `restore` it
+    ignores the quotes and makes the smallest step, in the metric of the fit, that repairs violations, until they
+    are half a margin.
     """
     n = x.shape[0]
     limit = n * (4 * KEPT + 11)
     kind, index = np.empty(limit, dtype=np.int64), np.empty(limit, dtype=np.int64)
     old_kind, old_index = np.empty(limit, dtype=np.int64), np.empty(limit, dtype=np.int64)
     second = np.empty(limit, dtype=np.int64)
-    at, rhs, cap, multiplier = np.empty(limit), np.empty(limit), np.full(limit, 1e5), np.zeros(limit)
+    at, rhs, cap, multiplier = (
+        np.empty(limit),
+        np.empty(limit),
+        np.full(limit, 1e5),
+        np.zeros(limit),
+    )
     old_at, old_multiplier = np.empty(limit), np.empty(limit)
     a1, a2 = np.empty((limit, 5)), np.empty((limit, 5))
-    old_count = np.int64(0)
+    old_count = 0 * n  # a literal 0 would make numba compile the callee twice
     points, values, counts, bad = _scan_arrays(n)
     next_points, next_values, next_counts, next_bad = _scan_arrays(n)
     old_points, old_counts = np.empty((n, 2, KEPT)), np.zeros((n, 2), dtype=np.int64)
     gradient, hessian, scales = np.empty((n, 5)), np.empty((n, 5, 5)), np.empty((n, 5))
-    factor, step, trial, margin = np.empty((n, 5, 5)), np.empty((n, 5)), np.empty((n, 5)), np.empty((n, 4))
+    factor, step, trial, margin = (
+        np.empty((n, 5, 5)),
+        np.empty((n, 5)),
+        np.empty((n, 5)),
+        np.empty((n, 4)),
+    )
     force, sums = np.ones((n, 2)), np.ones((n, 2))
     damping = 1e-6
     loss, worst, ratio = np.inf, np.inf, np.inf
@@ -345,7 +454,18 @@ def solve_joint(
             gradient_of(kind[j], index[j], at[j], x, margin, a1[j], a2[j])
             rhs[j] = -value_of(kind[j], index[j], at[j], x, low, high, margin)
             second[j] = index[j] + 1 if GAP <= kind[j] <= TAIL_Q else -1
-        _carry_multipliers(count, kind, index, at, multiplier, old_count, old_kind, old_index, old_at, old_multiplier)
+        _carry_multipliers(
+            count,
+            kind,
+            index,
+            at,
+            multiplier,
+            old_count,
+            old_kind,
+            old_index,
+            old_at,
+            old_multiplier,
+        )
         if not restore:
             for c in range(old_count):
                 if old_multiplier[c] > 0.0:
@@ -353,7 +473,19 @@ def solve_joint(
         factor_blocks(hessian, scales, factor)
         solve_program(factor, gradient, count, index, second, a1, a2, rhs, cap, multiplier, step, 1e-7)
         old_count = count
-        _remember(count, kind, index, at, multiplier, old_kind, old_index, old_at, old_multiplier, sums, force)
+        _remember(
+            count,
+            kind,
+            index,
+            at,
+            multiplier,
+            old_kind,
+            old_index,
+            old_at,
+            old_multiplier,
+            sums,
+            force,
+        )
         merit = _merit(loss, force, bad)
         fraction = 1.0
         for i in range(n):

@@ -1,8 +1,9 @@
 """Block-diagonal quadratic programs with sparse inequality constraints, solved in the dual.
 
-min sum_i (s_i' H_i s_i / 2 + c_i' s_i) subject to A s >= rhs, multipliers 0 <= lambda <= cap. Each constraint touches one
-or two blocks of five variables. The cap makes an infeasible program its exact L1 relaxation instead of a failure.
-Projected coordinate ascent finds the active set, a dense Cholesky solve on it finishes to machine precision.
+min sum_i (s_i' H_i s_i / 2 + c_i' s_i) subject to A s >= rhs, multipliers 0 <= lambda <= cap. Each constraint
+touches one or two blocks of five variables. The cap makes an infeasible program its exact L1 relaxation instead of
+a failure. Projected coordinate ascent finds the active set, a dense Cholesky solve on it finishes to machine
+precision.
 """
 
 import math
@@ -17,7 +18,9 @@ IntArray = npt.NDArray[np.int64]
 
 @njit(cache=True, error_model="numpy")
 def factor_blocks(hessian: FloatArray, scales: FloatArray, factor: FloatArray) -> None:
-    """Fill factor (n, 5, 5) with Cholesky factors of H_i + shift diag(scales_i), the least shift of a few that works."""
+    """Fill factor (n, 5, 5) with Cholesky factors of H_i + shift diag(scales_i), the least shift of a few that
+    works.
+    """
     for block in range(hessian.shape[0]):
         shift = 0.0
         for _ in range(60):
@@ -59,7 +62,15 @@ def block_solve(factor: FloatArray, rhs: FloatArray, out: FloatArray) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _residual(j: int, first: IntArray, second: IntArray, a1: FloatArray, a2: FloatArray, rhs: FloatArray, s: FloatArray) -> float:
+def _residual(
+    j: int,
+    first: IntArray,
+    second: IntArray,
+    a1: FloatArray,
+    a2: FloatArray,
+    rhs: FloatArray,
+    s: FloatArray,
+) -> float:
     """Return rhs_j - a_j s."""
     i = first[j]
     total = rhs[j]
@@ -73,7 +84,15 @@ def _residual(j: int, first: IntArray, second: IntArray, a1: FloatArray, a2: Flo
 
 
 @njit(cache=True, error_model="numpy")
-def _move(j: int, change: float, first: IntArray, second: IntArray, u1: FloatArray, u2: FloatArray, s: FloatArray) -> None:
+def _move(
+    j: int,
+    change: float,
+    first: IntArray,
+    second: IntArray,
+    u1: FloatArray,
+    u2: FloatArray,
+    s: FloatArray,
+) -> None:
     """Add change * H**-1 a_j to s."""
     i = first[j]
     for c in range(5):
@@ -86,7 +105,14 @@ def _move(j: int, change: float, first: IntArray, second: IntArray, u1: FloatArr
 
 @njit(cache=True, error_model="numpy")
 def _coupling(
-    j: int, i: int, first: IntArray, second: IntArray, a1: FloatArray, a2: FloatArray, u1: FloatArray, u2: FloatArray
+    j: int,
+    i: int,
+    first: IntArray,
+    second: IntArray,
+    a1: FloatArray,
+    a2: FloatArray,
+    u1: FloatArray,
+    u2: FloatArray,
 ) -> float:
     """Return a_j' H**-1 a_i."""
     total = 0.0
@@ -107,8 +133,18 @@ def _coupling(
 
 @njit(cache=True, error_model="numpy")
 def _solve_active(
-    active: IntArray, count: int, first: IntArray, second: IntArray, a1: FloatArray, a2: FloatArray,
-    u1: FloatArray, u2: FloatArray, residual: FloatArray, matrix: FloatArray, begin: IntArray, change: FloatArray,
+    active: IntArray,
+    count: int,
+    first: IntArray,
+    second: IntArray,
+    a1: FloatArray,
+    a2: FloatArray,
+    u1: FloatArray,
+    u2: FloatArray,
+    residual: FloatArray,
+    matrix: FloatArray,
+    begin: IntArray,
+    change: FloatArray,
 ) -> None:
     """Fill change (count,) with the multiplier changes that make the active constraints equalities.
 
@@ -142,8 +178,18 @@ def _solve_active(
 
 @njit(cache=True, error_model="numpy")
 def _sweep(
-    count: int, first: IntArray, second: IntArray, a1: FloatArray, a2: FloatArray, u1: FloatArray, u2: FloatArray,
-    rhs: FloatArray, cap: FloatArray, diagonal: FloatArray, multiplier: FloatArray, s: FloatArray,
+    count: int,
+    first: IntArray,
+    second: IntArray,
+    a1: FloatArray,
+    a2: FloatArray,
+    u1: FloatArray,
+    u2: FloatArray,
+    rhs: FloatArray,
+    cap: FloatArray,
+    diagonal: FloatArray,
+    multiplier: FloatArray,
+    s: FloatArray,
 ) -> float:
     """Maximise the dual over each multiplier in turn; return the largest scaled violation met."""
     worst = 0.0
@@ -160,8 +206,17 @@ def _sweep(
 
 @njit(cache=True, error_model="numpy")
 def solve_program(
-    factor: FloatArray, linear: FloatArray, count: int, first: IntArray, second: IntArray,
-    a1: FloatArray, a2: FloatArray, rhs: FloatArray, cap: FloatArray, multiplier: FloatArray, s: FloatArray,
+    factor: FloatArray,
+    linear: FloatArray,
+    count: int,
+    first: IntArray,
+    second: IntArray,
+    a1: FloatArray,
+    a2: FloatArray,
+    rhs: FloatArray,
+    cap: FloatArray,
+    multiplier: FloatArray,
+    s: FloatArray,
     tolerance: float,
 ) -> int:
     """Fill s (n, 5) and multiplier (count,), whose entries are the starting guess; return the linear solves used.
@@ -195,7 +250,7 @@ def solve_program(
         if worst <= tolerance:
             break
         for _ in range(40):
-            size = np.int64(0)
+            size = 0 * count  # a literal 0 would make numba compile the callee twice
             for j in range(count):
                 if 0.0 < multiplier[j] < cap[j]:
                     active[size] = j

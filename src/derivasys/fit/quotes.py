@@ -24,9 +24,7 @@ class QuoteReason(IntEnum):
     CROSSED = 6  # bid above ask
     STALE = 7  # older than `staleness_s_max`
     BELOW_INTRINSIC = 8  # bid or ask below or at intrinsic value: no implied volatility
-    ABOVE_BOUND = (
-        9  # bid or ask at or above the forward (call) or strike (put): no implied volatility
-    )
+    ABOVE_BOUND = 9  # bid or ask at or above the forward (call) or strike (put): no implied volatility
     BELOW_TICK = 10  # mid below `ticks_min` ticks: the price grid hides the volatility
     WIDE = 11  # ask_iv - bid_iv above `spread_iv_max` or `spread_ratio_max` times the mid
     IN_THE_MONEY = 12  # the out-of-the-money twin of the same strike is used instead
@@ -40,9 +38,7 @@ class QuoteRules(msgspec.Struct, frozen=True, kw_only=True):
     settlement_window_s: float = 1800.0  # seconds before expiry that settle on an average
     spread_iv_max: float = 1.5  # widest ask_iv - bid_iv, decimal
     spread_ratio_max: float = 1.0  # widest ask_iv - bid_iv in units of the mid iv
-    spread_iv_floor: float = (
-        0.002  # spreads below this weigh as this (locked quotes are not infinitely precise)
-    )
+    spread_iv_floor: float = 0.002  # spreads below this weigh as this (locked quotes are not infinitely precise)
     ticks_min: float = 1.0  # smallest mid price in ticks
 
 
@@ -65,8 +61,8 @@ def twin_rows(expiry: npt.ArrayLike, strike: npt.ArrayLike, is_call: npt.ArrayLi
     """Return for each row the index of the other option of the same expiry (any integer key) and strike, or -1.
 
     Static for a board: compute once per listing, not per cycle. If a strike is listed more than once with the same
-    type (several venues in one table), only rows with exactly one counterpart are paired; pass a key that includes the
-    venue to pair within venues.
+    type (several venues in one table), only rows with exactly one counterpart are paired; pass a key that includes
+    the venue to pair within venues.
     """
     e, s, c = (
         np.asarray(expiry),
@@ -185,8 +181,8 @@ def group_by_expiry(
 ) -> tuple[IntArray, IntArray]:
     """Return (offsets (count + 1,), rows): used rows sorted by expiry index 0..count-1, then k, in CSR layout.
 
-    Rows offsets[i]:offsets[i+1] of `rows` are the used quotes of expiry i; index the selection's arrays with `rows` to
-    get the flat arrays of `fit_smiles`. Ties in k keep row order, so the result is deterministic.
+    Rows offsets[i]:offsets[i+1] of `rows` are the used quotes of expiry i; index the selection's arrays with `rows`
+    to get the flat arrays of `fit_smiles`. Ties in k keep row order, so the result is deterministic.
     """
     used = np.flatnonzero(selection.used)
     rows = used[np.lexsort((used, k[used], expiry[used]))]

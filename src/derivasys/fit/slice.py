@@ -1,10 +1,10 @@
 """Free fit of one raw SVI slice: seed, then Levenberg-Marquardt, as kernels over one slice's quotes.
 
 The unknowns are x = (a, p, q, m, lns): p = b (1 + rho) and q = b (1 - rho) are the slopes of the right and left wing,
-lns = ln sigma. So w = a + p up + q um with up, um = (R +- y)/2, y = k - m, R = sqrt(y**2 + sigma**2): linear in (a, p, q),
-|rho| <= 1 is p, q >= 0 and Lee's bound is p, q <= 2, all plain bounds. The objective is
-sum delta**2 (sqrt(1 + weight (w(k_i) - w_i)**2 / delta**2) - 1) + a weak quadratic prior (pseudo-Huber: residuals of one
-bid-ask spread are quadratic, many spreads are linear; the prior makes the minimum unique where quotes do not).
+lns = ln sigma. So w = a + p up + q um with up, um = (R +- y)/2, y = k - m, R = sqrt(y**2 + sigma**2): linear in (a,
+p, q), |rho| <= 1 is p, q >= 0 and Lee's bound is p, q <= 2, all plain bounds. The objective is
+sum delta**2 (sqrt(1 + weight (w(k_i) - w_i)**2 / delta**2) - 1) + a weak quadratic prior (pseudo-Huber: residuals
+of one bid-ask spread are quadratic, many spreads are linear; the prior makes the minimum unique where quotes do not).
 """
 
 import math
@@ -43,9 +43,7 @@ def from_raw(raw: FloatArray, x: FloatArray) -> None:
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def quote_loss(
-    x: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float
-) -> float:
+def quote_loss(x: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float) -> float:
     """Return the pseudo-Huber sum over the quotes."""
     sigma = math.exp(x[4])
     s2 = sigma * sigma
@@ -146,9 +144,7 @@ def quote_newton(
 
 
 @njit(cache=True, error_model="numpy")
-def cholesky_solve(
-    hessian: FloatArray, rhs: FloatArray, frozen: npt.NDArray[np.bool_], out: FloatArray
-) -> bool:
+def cholesky_solve(hessian: FloatArray, rhs: FloatArray, frozen: npt.NDArray[np.bool_], out: FloatArray) -> bool:
     """Fill out with H**-1 rhs (out = 0 where frozen) from the lower triangle of H; False unless positive definite."""
     n = rhs.shape[0]
     factor = np.empty((5, 5))
@@ -208,9 +204,7 @@ def clip(x: FloatArray, low: FloatArray, high: FloatArray) -> None:
 
 
 @njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _linear_sums(
-    m: float, sigma: float, k: FloatArray, w: FloatArray, weight: FloatArray, out: FloatArray
-) -> None:
+def _linear_sums(m: float, sigma: float, k: FloatArray, w: FloatArray, weight: FloatArray, out: FloatArray) -> None:
     """Fill out with the weighted sums of the linear problem in (a, p, q) at fixed (m, sigma)."""
     s2 = sigma * sigma
     t00 = t01 = t11 = t02 = t12 = t22 = r0 = r1 = r2 = 0.0
@@ -294,11 +288,12 @@ def seed(
 
 @njit(cache=True, error_model="numpy")
 def retract(x: FloatArray, step: FloatArray, nodes: FloatArray, trial: FloatArray) -> None:
-    """Set trial to x moved by step along curves of (w(nodes), m, lns) rather than straight lines of (a, p, q, m, lns).
+    """Set trial to x moved by step along curves of (w(nodes), m, lns) rather than straight lines of (a, p, q, m,
+    lns).
 
-    The quotes fix w at three nodes well, and (m, lns) poorly: moving in the node values follows the curved valley that a
-    straight step would leave. To first order trial = x + step; also the straight step where the nodes do not determine
-    (a, p, q), all three in one wing.
+    The quotes fix w at three nodes well, and (m, lns) poorly: moving in the node values follows the curved valley
+    that a straight step would leave. To first order trial = x + step; also the straight step where the nodes do not
+    determine (a, p, q), all three in one wing.
     """
     sigma, next_sigma = math.exp(x[4]), math.exp(x[4] + step[4])
     matrix = np.empty((3, 3))
@@ -308,9 +303,7 @@ def retract(x: FloatArray, step: FloatArray, nodes: FloatArray, trial: FloatArra
         r = math.sqrt(y * y + sigma * sigma)
         up, um = 0.5 * (r + y), 0.5 * (r - y)
         moved = step[0] + step[1] * up + step[2] * um
-        moved += (
-            (x[2] * um - x[1] * up) * step[3] + 0.5 * (x[1] + x[2]) * sigma * sigma * step[4]
-        ) / r
+        moved += ((x[2] * um - x[1] * up) * step[3] + 0.5 * (x[1] + x[2]) * sigma * sigma * step[4]) / r
         y = nodes[j] - x[3] - step[3]
         r = math.sqrt(y * y + next_sigma * next_sigma)
         matrix[j, 0], matrix[j, 1] = 0.5 * (r + y), 0.5 * (r - y)
@@ -342,8 +335,9 @@ def descend(
 ) -> tuple[float, int, bool]:
     """Move x to the local minimum; return (loss with prior, iterations, converged). `exact`: x is already near.
 
-Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps bent along the valley (`retract`),
-    bounds by freezing the variables that push against them. Terms of order residual times curvature of w are left out.
+    Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps bent along the valley (`retract`),
+        bounds by freezing the variables that push against them. Terms of order residual times curvature of w are
+        left out.
     """
     gradient, hessian, damped = np.empty(5), np.empty((5, 5)), np.empty((5, 5))
     step, trial, rhs, scales = np.empty(5), np.empty(5), np.empty(5), np.empty(5)
@@ -364,9 +358,7 @@ Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps be
             gradient[j] += precision[j] * (x[j] - prior[j])
             hessian[j, j] += precision[j]
             rhs[j] = -gradient[j]
-            frozen[j] = j > 0 and (
-                (x[j] <= low[j] and rhs[j] < 0.0) or (x[j] >= high[j] and rhs[j] > 0.0)
-            )
+            frozen[j] = j > 0 and ((x[j] <= low[j] and rhs[j] < 0.0) or (x[j] >= high[j] and rhs[j] > 0.0))
         floor = -math.exp(x[4]) * math.sqrt(x[1] * x[2])
         frozen[0] = x[0] <= floor and rhs[0] < 0.0
         accepted = False
@@ -375,9 +367,7 @@ Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps be
             for i in range(5):
                 for j in range(i):
                     damped[i, j] = hessian[i, j]
-                damped[i, i] = (
-                    hessian[i, i] + damping * (scales[i] + precision[i]) + 1e-14 * diagonal0
-                )
+                damped[i, i] = hessian[i, i] + damping * (scales[i] + precision[i]) + 1e-14 * diagonal0
             if cholesky_solve(damped, rhs, frozen, step):
                 predicted = 0.0
                 for j in range(5):

@@ -25,16 +25,10 @@ class FitStatus(IntEnum):
     """How a slice came about."""
 
     FITTED = 0  # five parameters from its own quotes
-    SPARSE_NEIGHBOUR = (
-        1  # 1 to 5 quotes: shape of the nearest fitted expiry, level and what else the quotes say
-    )
-    SPARSE_DEFAULT = (
-        2  # 1 to 5 quotes and no fitted expiry: a standard SSVI shape, level from the quotes
-    )
+    SPARSE_NEIGHBOUR = 1  # 1 to 5 quotes: shape of the nearest fitted expiry, level and what else the quotes say
+    SPARSE_DEFAULT = 2  # 1 to 5 quotes and no fitted expiry: a standard SSVI shape, level from the quotes
     NO_QUOTES = 3  # no usable quote: parameters NaN
-    NOT_CONVERGED = (
-        4  # best point after the iteration limit; parameters are usable, quality is in rmse_iv
-    )
+    NOT_CONVERGED = 4  # best point after the iteration limit; parameters are usable, quality is in rmse_iv
 
 
 class SmileFits(NamedTuple):
@@ -44,7 +38,7 @@ class SmileFits(NamedTuple):
     objective: FloatArray  # (n,) pseudo-Huber sum over the quotes, in squared bid-ask spreads
     rmse_iv: FloatArray  # (n,) root mean square of iv_fit - mid_iv over the quotes, decimal (0.01 = one vol point)
     inside_share: FloatArray  # (n,) share of the quotes whose fitted w lies inside [w_bid, w_ask]
-    count: IntArray  # (n,) quotes used
+    quotes: IntArray  # (n,) quotes used
     iterations: IntArray  # (n,) Newton steps
     status: npt.NDArray[np.uint8]  # (n,) `FitStatus`
 
@@ -61,7 +55,9 @@ def slice_level(w: FloatArray, weight: FloatArray) -> float:
 
 @njit(cache=True, error_model="numpy")
 def slice_bounds(left: float, right: float, level: float, low: FloatArray, high: FloatArray) -> None:
-    """Fill the bounds of x = (a, p, q, m, lns): Lee's slopes, m within the quotes (left to right), sigma between 1 % of the scale and 4 scales or half-ranges."""
+    """Fill the bounds of x = (a, p, q, m, lns): Lee's slopes, m within the quotes (left to right), sigma between 1
+    % of the scale and 4 scales or half-ranges.
+    """
     scale = math.sqrt(level)
     k_low, k_high = min(left, 0.0), max(right, 0.0)
     low[0], high[0] = -np.inf, np.inf
@@ -89,9 +85,7 @@ def weak_prior(level: float, prior: FloatArray, precision: FloatArray) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _scaled_neighbour(
-    raw: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, out: FloatArray
-) -> None:
+def _scaled_neighbour(raw: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, out: FloatArray) -> None:
     """Fill out with the neighbour's slice c w(k / sqrt(c)), c by weighted least squares in ln w."""
     c = 1.0
     for _ in range(30):
@@ -244,18 +238,13 @@ def _fit_board(
                 )
                 continue
             if not sparse:
-                objective[i], iterations[i], converged = _fit_own(
-                    kk, ww, vv, start[i], huber, params[i]
-                )
+                objective[i], iterations[i], converged = _fit_own(kk, ww, vv, start[i], huber, params[i])
                 status[i] = 0 if converged else 4
             else:
                 nearest = -1
                 for j in range(n):
                     own = offsets[j + 1] - offsets[j] > SPARSE_MAX
-                    if own and (
-                        nearest < 0
-                        or abs(math.log(tau[j] / tau[i])) < abs(math.log(tau[nearest] / tau[i]))
-                    ):
+                    if own and (nearest < 0 or abs(math.log(tau[j] / tau[i])) < abs(math.log(tau[nearest] / tau[i]))):
                         nearest = j
                 status[i] = 1 if nearest >= 0 else 2
                 if nearest >= 0:
@@ -271,8 +260,18 @@ def _fit_board(
 
 @njit(cache=True, error_model="numpy")
 def summarise(
-    offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, w_bid: FloatArray, w_ask: FloatArray,
-    tau: FloatArray, params: FloatArray, huber: float, objective: FloatArray, rmse: FloatArray, inside: FloatArray,
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    w_bid: FloatArray,
+    w_ask: FloatArray,
+    tau: FloatArray,
+    params: FloatArray,
+    huber: float,
+    objective: FloatArray,
+    rmse: FloatArray,
+    inside: FloatArray,
 ) -> None:
     """Fill objective, rmse and inside (n,) of given raw parameters; NaN where parameters or quotes are missing."""
     x = np.empty(5)
@@ -306,9 +305,7 @@ def fit_smiles(
     answer only by the convergence tolerance (about 1e-8 in iv) where the minimum is unique.
     """
     n = int(tau.shape[0])
-    first = (
-        np.full((n, 5), np.nan) if start is None else np.ascontiguousarray(start, dtype=np.float64)
-    )
+    first = np.full((n, 5), np.nan) if start is None else np.ascontiguousarray(start, dtype=np.float64)
     params, objective, rmse, inside = np.empty((n, 5)), np.empty(n), np.empty(n), np.empty(n)
     iterations, status = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.uint8)
     _fit_board(

@@ -8,9 +8,7 @@ from derivasys.analytics.deltas import delta_nodes
 
 # Gatheral and Jacquier, "Arbitrage-free SVI volatility surfaces" (2014), section 3.1: Axel Vogt's smile
 VOGT = {"a": -0.0410, "b": 0.1331, "rho": 0.3060, "m": 0.3586, "sigma": 0.4153}
-VOGT_JW = svi.SviJw(
-    0.0174262525552, -0.175211140809, 0.699738104117, 1.31679821899, 0.0116249032355
-)
+VOGT_JW = svi.SviJw(0.0174262525552, -0.175211140809, 0.699738104117, 1.31679821899, 0.0116249032355)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,10 @@ import pytest
 from derivasys.analytics.black import black_price, greeks
 
 
+def _cdf(d: mp.mpf) -> mp.mpf:
+    return mp.erfc(-d / mp.sqrt(2)) / 2
+
+
 def test_call_minus_put_is_forward_minus_strike() -> None:
     strike = np.linspace(20.0, 400.0, 50)
     gap = black_price(100.0, strike, 0.7, 0.9, True) - black_price(100.0, strike, 0.7, 0.9, False)
@@ -19,20 +23,15 @@ def test_time_value_keeps_relative_precision(h: float, s: float) -> None:
     strike = 100.0 * float(np.exp(h * s))
     with mp.workdps(50):
         x = mp.log(mp.mpf(100) / mp.mpf(strike))
-        cdf = lambda d: mp.erfc(-d / mp.sqrt(2)) / 2
-        exact = 100 * cdf(x / s + mp.mpf(s) / 2) - mp.mpf(strike) * cdf(x / s - mp.mpf(s) / 2)
+        exact = 100 * _cdf(x / s + mp.mpf(s) / 2) - mp.mpf(strike) * _cdf(x / s - mp.mpf(s) / 2)
     # rounding the strike moves the price by h/s ulps per ulp: that is the problem's condition, not the code's
-    assert float(black_price(100.0, strike, 1.0, s, True) / exact - 1) == pytest.approx(
-        0.0, abs=2e-13
-    )
+    assert float(black_price(100.0, strike, 1.0, s, True) / exact - 1) == pytest.approx(0.0, abs=2e-13)
 
 
 def test_degenerate_inputs_are_intrinsic_or_nan() -> None:
     assert black_price(110.0, 100.0, 0.0, 0.5, True) == 10.0
     assert black_price(110.0, 100.0, 1.0, 0.0, False) == 0.0
-    assert np.isnan(
-        black_price([-1.0, 1.0, 1.0], 1.0, [1.0, -1.0, 1.0], [1.0, 1.0, -1.0], True)
-    ).all()
+    assert np.isnan(black_price([-1.0, 1.0, 1.0], 1.0, [1.0, -1.0, 1.0], [1.0, 1.0, -1.0], True)).all()
     assert np.isnan(greeks(100.0, 100.0, 0.0, 0.5, True).vega)
 
 
@@ -47,14 +46,10 @@ def test_greeks_match_finite_differences(is_call: bool) -> None:
     e = 1e-4
     assert got.delta_forward == pytest.approx((price(f + e) - price(f - e)) / (2 * e), rel=1e-7)
     assert got.vega == pytest.approx((price(iv=iv + e) - price(iv=iv - e)) / (2 * e), rel=1e-6)
-    assert got.theta == pytest.approx(
-        -(price(tau=tau + e) - price(tau=tau - e)) / (2 * e), rel=1e-5
-    )
+    assert got.theta == pytest.approx(-(price(tau=tau + e) - price(tau=tau - e)) / (2 * e), rel=1e-5)
     assert got.delta_premium_adjusted == pytest.approx(got.delta_forward - price() / f, rel=1e-12)
     up, down = greeks(f, strike, tau, iv + e, is_call), greeks(f, strike, tau, iv - e, is_call)
     assert got.vanna == pytest.approx((up.delta_forward - down.delta_forward) / (2 * e), rel=1e-6)
     assert got.volga == pytest.approx((up.vega - down.vega) / (2 * e), rel=1e-5)
     higher, lower = greeks(f + e, strike, tau, iv, is_call), greeks(f - e, strike, tau, iv, is_call)
-    assert got.gamma == pytest.approx(
-        (higher.delta_forward - lower.delta_forward) / (2 * e), rel=1e-6
-    )
+    assert got.gamma == pytest.approx((higher.delta_forward - lower.delta_forward) / (2 * e), rel=1e-6)

@@ -31,7 +31,8 @@ def test_a_call_delta_above_the_premium_adjusted_maximum_is_not_reached() -> Non
     params, tau = _slices()
     nodes = delta_nodes(params[2:], tau[2:], [0.9], [True], premium_adjusted=True)
     assert nodes.status[0, 0] == DeltaStatus.NOT_REACHED
-    assert np.isnan(nodes.k[0, 0]) and np.isnan(nodes.delta[0, 0])
+    assert np.isnan(nodes.k[0, 0])
+    assert np.isnan(nodes.delta[0, 0])
 
 
 def test_unusable_slices_and_targets_say_so() -> None:
@@ -41,9 +42,7 @@ def test_unusable_slices_and_targets_say_so() -> None:
     tau[2] = 0.0
     assert (delta_nodes(params, tau, [0.25], [True]).status == DeltaStatus.BAD_SLICE).all()
     params, tau = _slices()
-    assert (
-        delta_nodes(params, tau, [0.0, 1.0], [True, False]).status == DeltaStatus.NOT_REACHED
-    ).all()
+    assert (delta_nodes(params, tau, [0.0, 1.0], [True, False]).status == DeltaStatus.NOT_REACHED).all()
 
 
 @pytest.mark.parametrize("p", [1e-300, 1e-12, 0.01, 0.3, 0.5, 0.8, 1 - 1e-9])
@@ -52,4 +51,6 @@ def test_norm_inv_inverts_norm_cdf(p: float) -> None:
 
 
 def test_norm_inv_at_and_beyond_the_edges() -> None:
-    assert norm_inv(0.0) == -np.inf and norm_inv(1.0) == np.inf and np.isnan(norm_inv(1.5))
+    assert norm_inv(0.0) == -np.inf
+    assert norm_inv(1.0) == np.inf
+    assert np.isnan(norm_inv(1.5))

@@ -22,7 +22,7 @@ def test_a_clean_board_gives_the_forward(coin: bool) -> None:
     half = 3e-4 if coin else 30.0
     got = parity_forward(STRIKE, call - half, call + half, put - half, put + half, coin)
     assert got.forward == pytest.approx(1e5, rel=1e-12)
-    assert got.count == 15
+    assert got.pairs == 15
     assert 5.0 < got.standard_error < 50.0
 
 
@@ -37,6 +37,8 @@ def test_unusable_pairs_are_left_out() -> None:
     call, put = _legs(coin=True)
     bid = call - 3e-4
     bid[0], bid[1], bid[2] = np.nan, 0.0, call[2] + 1.0
-    assert parity_forward(STRIKE, bid, call + 3e-4, put - 3e-4, put + 3e-4, True).count == 12
+    assert parity_forward(STRIKE, bid, call + 3e-4, put - 3e-4, put + 3e-4, True).pairs == 12
     empty = parity_forward(STRIKE, np.full(15, np.nan), call, put, put, True)
-    assert np.isnan(empty.forward) and np.isnan(empty.standard_error) and empty.count == 0
+    assert np.isnan(empty.forward)
+    assert np.isnan(empty.standard_error)
+    assert empty.pairs == 0

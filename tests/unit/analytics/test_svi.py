@@ -30,9 +30,7 @@ def test_slope_of_a_flat_wing_does_not_cancel() -> None:
 def test_scalar_kernels_agree_with_the_array_functions() -> None:
     values = list(SLICE.values())
     for k in (-1.0, 0.0, 0.3):
-        assert svi.w_at(k, *values) == pytest.approx(
-            float(svi.total_variance(k, **SLICE)), rel=1e-15
-        )
+        assert svi.w_at(k, *values) == pytest.approx(float(svi.total_variance(k, **SLICE)), rel=1e-15)
         assert svi.w_and_derivatives_at(k, *values) == pytest.approx(
             [float(x) for x in svi.derivatives(k, **SLICE)], rel=1e-14
         )
@@ -53,9 +51,7 @@ def test_lee_slopes_are_the_limits_of_w_over_k() -> None:
 
 
 def test_iv_is_nan_where_there_is_no_volatility() -> None:
-    assert svi.iv(0.0, 0.25, **SLICE) == pytest.approx(
-        (svi.total_variance(0.0, **SLICE) / 0.25) ** 0.5
-    )
+    assert svi.iv(0.0, 0.25, **SLICE) == pytest.approx((svi.total_variance(0.0, **SLICE) / 0.25) ** 0.5)
     assert np.isnan(svi.iv(0.0, [0.0, -1.0], **SLICE)).all()
     assert np.isnan(svi.iv(0.02, 1.0, a=-1.0, b=0.1, rho=0.0, m=0.0, sigma=0.1))
 
@@ -66,7 +62,8 @@ def test_published_numbers_survive_json_and_rounding_again() -> None:
     assert svi.round_published(rounded) == pytest.approx(rounded, rel=0, abs=0, nan_ok=True)
     for x in rounded[:-1].tolist():
         assert json.loads(json.dumps(x)) == x
-        assert len(f"{x:.17g}".split("e")[0]) and float(f"{x:.9g}") == x
+        assert len(f"{x:.17g}".split("e")[0])
+        assert float(f"{x:.9g}") == x
     assert rounded[:-1] == pytest.approx(values[:-1], rel=5.1e-9)
 
 
@@ -94,9 +91,7 @@ def test_ssvi_formula_equals_its_raw_form_and_bounds_are_butterfly_free() -> Non
         assert svi.total_variance(k, **raw) == pytest.approx(
             ssvi.total_variance(k, w_atm=0.04, psi=psi, rho=rho), rel=1e-13
         )
-        assert ssvi.ssvi_at(0.3, 0.04, psi, rho) == pytest.approx(
-            float(svi.total_variance(0.3, **raw))
-        )
+        assert ssvi.ssvi_at(0.3, 0.04, psi, rho) == pytest.approx(float(svi.total_variance(0.3, **raw)))
         assert ssvi.butterfly_free(w_atm=0.04, psi=psi, rho=rho)
         assert svi.g(k, **raw).min() > 0.0
     assert not ssvi.butterfly_free(w_atm=0.04, psi=0.5, rho=0.0)

@@ -68,7 +68,8 @@ def test_weight_is_the_precision_of_total_variance() -> None:
     assert got.w[0] == pytest.approx(0.51**2 * 0.1)
     assert got.weight[0] == pytest.approx(1 / (2 * 0.51 * 0.1 * 0.02) ** 2)
     locked = _select(_row(ask=0.01, ask_iv=0.5))
-    assert locked.used[0] and np.isfinite(locked.weight[0])
+    assert locked.used[0]
+    assert np.isfinite(locked.weight[0])
 
 
 def test_twins_are_the_two_types_of_one_strike_and_expiry() -> None:
@@ -82,9 +83,7 @@ def test_twins_are_the_two_types_of_one_strike_and_expiry() -> None:
 def test_rows_are_grouped_by_expiry_then_log_moneyness() -> None:
     rows = [_row(k=0.2), _row(k=0.1), _row(k=0.3, age_s=999.0), _row(k=0.05)]
     selection = _select(*rows)
-    offsets, order = group_by_expiry(
-        selection, np.array([1, 1, 1, 3]), np.array([row["k"] for row in rows]), 4
-    )
+    offsets, order = group_by_expiry(selection, np.array([1, 1, 1, 3]), np.array([row["k"] for row in rows]), 4)
     assert offsets.tolist() == [0, 0, 2, 2, 3]
     assert order.tolist() == [1, 0, 3]
 

@@ -11,9 +11,7 @@ def _board(counts: list[int], noise: float = 0.0, seed: int = 7) -> dict[str, np
     """Return the inputs of `fit_smiles`: SSVI slices, one vol point wide, with noise in units of the half-spread."""
     rng = np.random.default_rng(seed)
     tau = np.geomspace(2 / 365, 1.0, len(counts))
-    parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("k", "w", "weight", "w_bid", "w_ask")
-    }
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("k", "w", "weight", "w_bid", "w_ask")}
     for count, t in zip(counts, tau, strict=True):
         w_atm = 0.36 * t
         k = np.linspace(-2.0, 2.0, count) * w_atm**0.5
@@ -78,5 +76,6 @@ def test_a_sparse_slice_borrows_its_neighbours_shape(count: int) -> None:
 def test_a_sparse_slice_alone_gets_a_standard_shape_and_an_empty_one_none() -> None:
     fit = fit_smiles(**_board([3, 0]))
     assert fit.status.tolist() == [FitStatus.SPARSE_DEFAULT, FitStatus.NO_QUOTES]
-    assert np.isfinite(fit.params[0]).all() and np.isnan(fit.params[1]).all()
-    assert fit.count.tolist() == [3, 0]
+    assert np.isfinite(fit.params[0]).all()
+    assert np.isnan(fit.params[1]).all()
+    assert fit.quotes.tolist() == [3, 0]

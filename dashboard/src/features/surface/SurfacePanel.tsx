@@ -78,9 +78,7 @@ function Scene() {
     let isVisible = true
     let isStale = true
     let shownLabels = ''
-    const canvas = document.createElement('canvas')
-    canvas.className = styles.canvas ?? ''
-    host.prepend(canvas)
+    let canvas = newCanvas(host)
 
     const viewport = (): Viewport => ({ width: host.clientWidth, height: host.clientHeight })
     const handle = scheduler.add({
@@ -127,12 +125,20 @@ function Scene() {
       )
     }
     const begin = async () => {
-      let made: Renderer
+      let made: Renderer | undefined
       if (hasHardwareWebgl()) {
-        const { threeRenderer } = await import('./three')
-        if (isGone) return
-        made = threeRenderer(canvas)
-      } else made = canvasRenderer(canvas)
+        try {
+          const { threeRenderer } = await import('./three')
+          if (isGone) return
+          made = threeRenderer(canvas)
+        } catch {
+          // the chunk could not be had or the context was refused: a canvas keeps its first kind of context
+          canvas.remove()
+          canvas = newCanvas(host)
+        }
+      }
+      if (isGone) return
+      made ??= canvasRenderer(canvas)
       renderer = made
       setKind(made.kind)
       handle.invalidate()
@@ -243,6 +249,13 @@ function Scene() {
       </div>
     </>
   )
+}
+
+function newCanvas(host: HTMLElement): HTMLCanvasElement {
+  const canvas = document.createElement('canvas')
+  canvas.className = styles.canvas ?? ''
+  host.prepend(canvas)
+  return canvas
 }
 
 function SurfaceTable() {

@@ -27,6 +27,10 @@ def main() -> None:
 
 
 async def _serve(args: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
     chain = load_shipped(args.ccy)
     is_replay = args.mode == "replay"
     market: Market = ReplayMarket(chain, args.rate) if is_replay else SimulatedMarket(chain, args.seed, args.rate)
@@ -35,10 +39,6 @@ async def _serve(args: argparse.Namespace) -> None:
     await server.start(args.port)
     sys.stdout.write(describe(server).decode() + "\n")
     sys.stdout.flush()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     await stop.wait()
     await server.stop()
 
