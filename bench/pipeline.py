@@ -110,8 +110,12 @@ async def _serve(rate: int, addresses: list[dict]) -> dict:
             endpoint = Endpoint(ws=f"ws://{address}/ws/api/v2", http=f"http://{address}/api/v2")
             feed.connectors.append(
                 Connector(
-                    "deribit", endpoint, lambda now, ccy=ccy: deribit.DeribitSession((ccy,), now), clock,
-                    lambda venue, payload, at, feed=feed: on_frame(feed, venue, payload, at), random.Random(1),
+                    "deribit",
+                    endpoint,
+                    lambda now, ccy=ccy: deribit.DeribitSession((ccy,), now),
+                    clock,
+                    lambda venue, payload, at, feed=feed: on_frame(feed, venue, payload, at),
+                    random.Random(1),
                 )
             )
             feeds.append(feed)
@@ -167,7 +171,12 @@ def render(result: dict) -> str:
             f" {wait['p50']:.1f} / {wait['p99']:.1f} | {cycle['p50']:.1f} / {cycle['p99']:.1f} | {row['cycles_late']} |"
         )
     stages = ("forward", "implied_vol", "fit", "nodes", "calibrate", "publish")
-    lines += ["", "| stage, ms a currency and cycle | " + " | ".join(f"{r['asked_per_s']:,}/s p50 / p99" for r in result["rates"]) + " |"]
+    lines += [
+        "",
+        "| stage, ms a currency and cycle | "
+        + " | ".join(f"{r['asked_per_s']:,}/s p50 / p99" for r in result["rates"])
+        + " |",
+    ]
     lines.append("|---" * (len(result["rates"]) + 1) + "|")
     for stage in stages:
         cells = [f"{r['stages_ms'][stage]['p50']:.2f} / {r['stages_ms'][stage]['p99']:.2f}" for r in result["rates"]]

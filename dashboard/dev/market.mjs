@@ -354,7 +354,7 @@ export function status({ now, venues, clients, build, startedAt }) {
     schema: 1,
     ts: Math.round(now),
     available_ccys: Object.keys(CURRENCIES),
-    source: { kind: 'simulated', label: 'synthetic market of the development feed', recorded: {} },
+    source: { kind: 'simulated', label: 'Synthetic market of the development feed; no exchange is connected', recorded: {} },
     venues: venues.map(({ venue, state, age_ms }) => ({
       venue,
       state,

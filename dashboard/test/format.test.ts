@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { age, count, days, fixed, instant, millis, percent, price, signed, strike } from '../src/lib/format'
+import { age, count, days, fixed, instant, millis, percent, price, signed, strike, tiny } from '../src/lib/format'
 import { heat, RR_EDGES } from '../src/lib/heat'
 import { FLIES, legsOf, NODES, RISK_REVERSALS, targetDelta } from '../src/lib/nodes'
 
@@ -24,6 +24,9 @@ describe('numbers', () => {
     expect(strike(2600)).toBe('2,600')
     expect(strike(95_000)).toBe('95,000')
     expect(price(undefined)).toBe('–')
+    expect(tiny(0.0123, 4)).toBe('0.0123')
+    expect(tiny(-2.94e-7, 4)).toBe('−2.9e−7')
+    expect(tiny(0, 4)).toBe('0.0000')
   })
 
   it('shares, counts, work', () => {

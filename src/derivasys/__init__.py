@@ -1,9 +1,9 @@
 """DerivaSys: live option quotes in, certified implied-volatility surfaces out.
 
-    import derivasys as dv
-    iv, status = dv.implied_vol(price, forward, strike, tau, is_call)   # arrays, undiscounted prices
-    surface = dv.fit("chain.csv")
-    surface.vol(surface.expiries[0], k=0.1)
+import derivasys as dv
+iv, status = dv.implied_vol(price, forward, strike, tau, is_call)   # arrays, undiscounted prices
+surface = dv.fit("chain.csv")
+surface.vol(surface.expiries[0], k=0.1)
 """
 
 from derivasys import kernel_cache

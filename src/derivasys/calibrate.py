@@ -58,9 +58,7 @@ class Grid:
         calls = np.flatnonzero((self.twin >= 0) & chain.is_call)
         lone_call = np.where(chain.is_call[first], first, -1)
         lone_put = np.where(chain.is_call[first], -1, first)
-        cells = np.concatenate(
-            (np.stack((calls, self.twin[calls]), 1), np.stack((lone_call, lone_put), 1))
-        )
+        cells = np.concatenate((np.stack((calls, self.twin[calls]), 1), np.stack((lone_call, lone_put), 1)))
         self.cells: Ints = cells[np.argsort(cells.max(axis=1), kind="stable")].astype(np.int64)
         self.symbols = tuple(of.symbol for of in chain.contracts)
         self.slot = chain.slot[:n].copy()
@@ -86,9 +84,7 @@ def calibrate(
     best, by_venue = _forwards(chain, slots, now_ns)
     laps.lap("forward")
 
-    tau_read = carry.join(
-        "tau_read", (np.array(chain.expiries, np.int64)[where] * 1_000_000 - now_ns) / NS_PER_YEAR
-    )
+    tau_read = carry.join("tau_read", (np.array(chain.expiries, np.int64)[where] * 1_000_000 - now_ns) / NS_PER_YEAR)
     board = _read(chain, grid, where, tau_read, by_venue, last, now_ns, rules.quotes)
     laps.lap("implied_vol")
 
@@ -107,9 +103,7 @@ def calibrate(
     tau = np.where(is_held, carry.matched("tau"), tau_read)
     age_s = (now_ns - board.recv_ns[used]) / 1e9
     forward = np.array([one.price for one in smiles.forwards])
-    nodes = deltas.solve(
-        smiles.params, tau, offsets, board.k[used], board.bid_iv[used], board.ask_iv[used], age_s
-    )
+    nodes = deltas.solve(smiles.params, tau, offsets, board.k[used], board.bid_iv[used], board.ask_iv[used], age_s)
     usable = np.flatnonzero((smiles.state != REJECTED) & (forward > 0))
     fixed = tenors.solve(smiles.params[usable], tau[usable], forward[usable])
     laps.lap("nodes")
@@ -284,9 +278,7 @@ def _board(chain: Chain, grid: Grid, rows: Ints, reading: Reading, last: Surface
         last_ns=column("last_ns", chain.last_ns[rows]),
         mark_iv=column("mark_iv", chain.mark_iv[rows]),
         recv_ns=column("recv_ns", chain.recv_ns[rows]),
-        selection=QuoteSelection(
-            *(fill(was, now) for was, now in zip(before, reading.selection, strict=True))
-        ),
+        selection=QuoteSelection(*(fill(was, now) for was, now in zip(before, reading.selection, strict=True))),
     )
 
 
@@ -353,13 +345,12 @@ class _Smiles:
         self.state[is_poor] = REJECTED
         # Order between neighbours is transitive, so what remains is still certified; its margins are new.
         live = np.flatnonzero(np.isfinite(self.params).all(axis=1))
-        fields = []
-        for whole, part in zip(self.certificate, certify(self.params[live]) if len(live) else (), strict=False):
-            updated = whole.copy()
-            updated[live] = part
-            fields.append(updated)
-        if fields:
-            self.certificate = Certificate(*fields)
+        if len(live):
+            again = certify(self.params[live])
+            whole = {name: getattr(self.certificate, name).copy() for name in Certificate._fields}
+            for name, values in whole.items():
+                values[live] = getattr(again, name)
+            self.certificate = Certificate(**whole)
 
 
 def _verdicts(holds: NDArray[np.bool_], params: Floats) -> Ints:

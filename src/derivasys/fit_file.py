@@ -82,14 +82,16 @@ def _put(into: dict[str, Any], name: str, value: float, decimals: int) -> None:
         into[name] = round(value, decimals)
 
 
+_HEADING = "  expiry    days    forward     ATM    RR25   FLY25   rmse   in %      used  state"
+
+
 def table(surface: Surface) -> str:
     """Return the surface as text: a line an expiry."""
     state = state_of(surface)
     smiles = [state.tables["surface"].row(at) for at in range(len(surface))]
     lines = [
         f"{surface.ccy}: {len(surface)} expiries, vols in vol points, 25-delta forward convention",
-        f"{'expiry':>8} {'days':>7} {'forward':>10} {'ATM':>7} {'RR25':>7} {'FLY25':>7}"
-        f" {'rmse':>6} {'in %':>6} {'used':>9}  state",
+        _HEADING,
     ]
     for at, smile in enumerate(smiles):
         forward = smile.get("forward", {}).get("price")

@@ -237,9 +237,7 @@ class Service:
         return reasons
 
     def _venue_states(self, venue: str) -> m.FeedState:
-        states = [
-            c.state for feed in self.origin.feeds for c in feed.connectors if c.venue == venue
-        ]
+        states = [c.state for feed in self.origin.feeds for c in feed.connectors if c.venue == venue]
         return max(states, key=_STATES.index)
 
 

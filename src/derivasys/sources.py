@@ -115,9 +115,7 @@ async def _local(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame
         feed.ccys = ccys
         feed.servers.append(server)
         feed.recorded = dict.fromkeys(ccys, instant_ns // 1_000_000)
-        address = Endpoint(
-            ws=f"ws://{server.address}/ws/api/v2", http=f"http://{server.address}/api/v2"
-        )
+        address = Endpoint(ws=f"ws://{server.address}/ws/api/v2", http=f"http://{server.address}/api/v2")
         _connect(feed, address, on_frame, random.Random(config.seed))  # noqa: S311 - jitter
         feeds.append(feed)
     labels = "; ".join(chain.label for chain in chains)
@@ -156,6 +154,4 @@ def _connect(feed: Feed, endpoint: Endpoint, on_frame: OnFrame, rng: random.Rand
     def received(venue: str, payload: bytes, recv_ns: int) -> None:
         on_frame(feed, venue, payload, recv_ns)
 
-    feed.connectors.append(
-        Connector(deribit.VENUE, endpoint, session, feed.clock, received, rng)
-    )
+    feed.connectors.append(Connector(deribit.VENUE, endpoint, session, feed.clock, received, rng))

@@ -112,9 +112,7 @@ class Surface(Struct, frozen=True):
         a, b, rho, m, sigma = self.params[self._at(expiry)]
         return total_variance(k, a=a, b=b, rho=rho, m=m, sigma=sigma)
 
-    def vol(
-        self, expiry: int, *, k: float | Floats | None = None, strike: float | Floats | None = None
-    ) -> Floats:
+    def vol(self, expiry: int, *, k: float | Floats | None = None, strike: float | Floats | None = None) -> Floats:
         """Return the vol, decimal, of one expiry at log-moneyness `k` or at `strike` (quote currency)."""
         if (k is None) == (strike is None):
             raise ValueError("give either k or strike")

@@ -157,9 +157,12 @@ async def test_switching_to_eth(page, up):
 
 async def test_fixed_tenors(page):
     await expect(rows(page)).to_have_count(12)
-    await page.get_by_test_id("panel-rr").get_by_role("radio", name="Tenor").or_(
-        page.get_by_test_id("panel-rr").get_by_role("button", name="Tenor")
-    ).first.click()
+    await (
+        page.get_by_test_id("panel-rr")
+        .get_by_role("radio", name="Tenor")
+        .or_(page.get_by_test_id("panel-rr").get_by_role("button", name="Tenor"))
+        .first.click()
+    )
     await expect(rows(page).first.locator("th")).to_contain_text("1D")
     await expect(rows(page)).to_have_count(12)
 

@@ -6,6 +6,7 @@ import sys
 
 import orjson
 import pytest
+from tests.boards import CAPTURES, ROOT
 
 from derivasys.pipeline import Pipeline
 from derivasys.record import capture
@@ -15,7 +16,6 @@ from derivasys.wire.feed import TABLES, Feed
 from derivasys.wire.session import RATES_MS
 from derivasys.wire.state import state_of
 from derivasys.wire.table import merge
-from tests.boards import CAPTURES, ROOT
 
 CYCLE_NS = 50_000_000
 

@@ -157,4 +157,7 @@ def test_a_taken_port_is_one_clear_line(up):
     command = [sys.executable, "-m", "derivasys.cli", "up", "--source", "replay", "--port", str(up.port)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 2
-    assert result.stderr == f"derivasys: cannot listen on 127.0.0.1:{up.port} (Address already in use); choose another --port\n"
+    assert (
+        result.stderr
+        == f"derivasys: cannot listen on 127.0.0.1:{up.port} (Address already in use); choose another --port\n"
+    )

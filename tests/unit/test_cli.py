@@ -7,10 +7,10 @@ import sys
 
 import msgspec
 import pytest
+from tests.boards import BTC_SUMMARY, CAPTURES, ETH_SUMMARY, summary_rows
 
 from derivasys.cli import main
 from derivasys.wire.messages import SurfaceDocument
-from tests.boards import BTC_SUMMARY, CAPTURES, ETH_SUMMARY, summary_rows
 
 
 def run(capsys, *arguments) -> tuple[int, str, str]:
@@ -113,7 +113,9 @@ def test_fit_of_a_bad_file_is_one_line_and_exit_2(out, tmp_path):
 
 def test_fit_of_several_currencies_asks_which(out, tmp_path):
     file = tmp_path / "two.csv"
-    file.write_text("ccy,expiry,strike,type,bid,ask,forward\nBTC,2026-03-27,100,C,5,6,100\nETH,2026-03-27,100,C,5,6,100\n")
+    file.write_text(
+        "ccy,expiry,strike,type,bid,ask,forward\nBTC,2026-03-27,100,C,5,6,100\nETH,2026-03-27,100,C,5,6,100\n"
+    )
     code, _, complaint = out("fit", file, "--ts", "2026-03-01")
     assert code == 2
     assert b"holds BTC, ETH: choose one" in complaint
@@ -131,7 +133,17 @@ def test_decode_reads_every_line_of_the_captures(out, file):
         assert {"kind", "venue", "symbol", "ccy", "recv_ns"} <= line.keys()
         assert line["recv_ns"] > 16 * 10**17
         if line["kind"] == "quote":
-            assert {"expiry", "strike", "type", "event_ns", "bid", "ask", "bid_size", "ask_size", "price_unit"} <= line.keys()
+            assert {
+                "expiry",
+                "strike",
+                "type",
+                "event_ns",
+                "bid",
+                "ask",
+                "bid_size",
+                "ask_size",
+                "price_unit",
+            } <= line.keys()
             assert line["bid"] is None or line["bid"] > 0
 
 

@@ -37,7 +37,9 @@ def test_pure_files_import_only_what_they_may(file):
     assert imported(tree) <= ALLOWED
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert (node.value.id, node.attr) not in {(module, clock) for module in ("time", "datetime", "date") for clock in CLOCKS}
+            assert (node.value.id, node.attr) not in {
+                (module, clock) for module in ("time", "datetime", "date") for clock in CLOCKS
+            }
 
 
 def test_there_are_pure_files():

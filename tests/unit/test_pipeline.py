@@ -3,12 +3,12 @@ import math
 
 import numpy as np
 import pytest
+from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option, smile_board
 
 from derivasys.calibrate import HELD_S_MAX
 from derivasys.messages import Forward, Instrument, Quote, Status
 from derivasys.pipeline import REFRESH_S, Pipeline
 from derivasys.surface import FITTED, HELD, REJECTED
-from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option, smile_board
 
 S = 10**9
 LATER_MS = WEEK_MS + 7 * DAY_MS

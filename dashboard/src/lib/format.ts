@@ -40,6 +40,13 @@ export function strike(value: number | undefined): string {
   return price(value).replace(/\.0+$/, '')
 }
 
+/** A small number that must not be mistaken for zero: exponential when fixed decimals would hide it. */
+export function tiny(value: number | undefined, digits: number): string {
+  if (!known(value)) return MISSING
+  if (value === 0 || Math.abs(value) >= 5 * 10 ** -digits) return fixed(value, digits)
+  return value.toExponential(1).replaceAll('-', MINUS)
+}
+
 /** A share as per cent. */
 export function percent(value: number | undefined, digits = 1): string {
   return known(value) ? `${fixed(value * 100, digits)}%` : MISSING

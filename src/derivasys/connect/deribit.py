@@ -19,9 +19,7 @@ from msgspec import Struct
 from derivasys.connect.session import Budget, Endpoint, Reconnect, batches
 
 VENUE = "deribit"
-PRODUCTION = Endpoint(
-    ws="wss://streams.deribit.com/ws/api/v2", http="https://www.deribit.com/api/v2"
-)
+PRODUCTION = Endpoint(ws="wss://streams.deribit.com/ws/api/v2", http="https://www.deribit.com/api/v2")
 CHANNELS_PER_CALL = 400
 CALL_BYTES_MAX = 28_000
 """A request may have 32 kB; the envelope takes some."""
@@ -110,9 +108,7 @@ class DeribitSession:
                 if channel not in self._wanted:
                     self._wanted[channel] = _stream_of(channel)
                     added.append(channel)
-        self._queue += [
-            (True, run) for run in batches(added, CHANNELS_PER_CALL, CALL_BYTES_MAX) if run
-        ]
+        self._queue += [(True, run) for run in batches(added, CHANNELS_PER_CALL, CALL_BYTES_MAX) if run]
 
     # --- conversation ---
 

@@ -191,9 +191,7 @@ _CHANNELS_WITHOUT_EVENTS = frozenset(
 # --- rows → events -------------------------------------------------------------------------------
 
 
-def _side(
-    price: float | None, size: float | None, of: Contract, name: str
-) -> tuple[float | None, float | None]:
+def _side(price: float | None, size: float | None, of: Contract, name: str) -> tuple[float | None, float | None]:
     """Return (price, size), both None when the side is empty; size alone None when it is not stated."""
     if price is None or size == 0.0:
         return None, None
@@ -211,9 +209,7 @@ def _side(
 
 def _is_sized_in_usd(of: Contract) -> bool:
     """Whether amounts are dollars: those of inverse futures, perpetuals and their spreads."""
-    is_future = of.kind in ("future", "perpetual") or (
-        of.kind == "combo" and of.price_unit == "quote"
-    )
+    is_future = of.kind in ("future", "perpetual") or (of.kind == "combo" and of.price_unit == "quote")
     return is_future and "_" not in of.symbol.partition("-")[0]
 
 
@@ -249,9 +245,7 @@ def _ticker_events(row: _TickerData, recv_ns: int) -> list[Event]:
     ]  # fmt: skip
     if of.kind == "option" and row.underlying_price and of.expiry is not None:
         name = row.underlying_index or ""
-        events.append(
-            Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price)
-        )
+        events.append(Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price))
     if row.index_price:
         events.append(Index(VENUE, _index_name(of), of.ccy, recv_ns, event_ns, row.index_price))
     if row.state != "open":
@@ -268,9 +262,7 @@ def _index_name(of: Contract) -> str:
 def _trade(row: _TradeData, recv_ns: int) -> Trade:
     of = contract(row.instrument_name)
     if not row.amount > 0.0 or (of.kind != "combo" and not row.price > 0.0):
-        raise DecodeError(
-            RejectReason.BAD_VALUE, f"{of.symbol}: trade of {row.amount} at {row.price}"
-        )
+        raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: trade of {row.amount} at {row.price}")
     size = row.amount / row.price if _is_sized_in_usd(of) and of.kind != "combo" else row.amount
     return Trade(
         of, recv_ns, row.timestamp * _MS, row.price, size, row.direction, str(row.trade_id),
@@ -317,11 +309,7 @@ def _instrument(row: _InstrumentData, recv_ns: int) -> Instrument:
     if kind == "future" and row.settlement_period == "perpetual":
         kind = "perpetual"
     # Listings before 2022 lack instrument_type; the name then tells, as all linear names carry a quote currency.
-    is_linear = (
-        row.instrument_type == "linear"
-        if row.instrument_type
-        else "_" in row.instrument_name.partition("-")[0]
-    )
+    is_linear = row.instrument_type == "linear" if row.instrument_type else "_" in row.instrument_name.partition("-")[0]
     is_priced_in_coin = not is_linear and kind in ("option", "combo")
     of = Contract(
         VENUE, row.instrument_name, row.base_currency, kind,
@@ -330,9 +318,7 @@ def _instrument(row: _InstrumentData, recv_ns: int) -> Instrument:
         row.strike if kind == "option" else None,
         _TYPES.get(row.option_type or "") if kind == "option" else None,
     )  # fmt: skip
-    if kind == "option" and (
-        of.type is None or of.strike is None or of.expiry is None or not of.strike > 0
-    ):
+    if kind == "option" and (of.type is None or of.strike is None or of.expiry is None or not of.strike > 0):
         raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: option without strike or type")
     return Instrument(
         of, recv_ns, row.creation_timestamp * _MS if row.creation_timestamp else None,
@@ -400,9 +386,7 @@ def _summary_events(row: _SummaryData, recv_ns: int) -> list[Event]:
     ]  # fmt: skip
     if of.kind == "option" and row.underlying_price and of.expiry is not None:
         name = row.underlying_index or ""
-        events.append(
-            Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price)
-        )
+        events.append(Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price))
     return events
 
 

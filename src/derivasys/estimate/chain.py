@@ -315,9 +315,7 @@ class Chain:
                 at.contract.expiry, at.contract.strike, at.contract.venue, at.contract.type,
             ),
         )  # fmt: skip
-        source = np.array(
-            [self._row[at.contract.venue, at.contract.symbol] for at in listings], np.int64
-        )
+        source = np.array([self._row[at.contract.venue, at.contract.symbol] for at in listings], np.int64)
         for name in _FLOAT_COLUMNS + _INT_COLUMNS + _BOOL_COLUMNS:
             column = getattr(self, name)[source].copy()
             setattr(self, name, column)

@@ -103,4 +103,3 @@ def _of_parity(chain: Chain, venue: str, slot: int) -> ForwardEstimate | None:
 def _of_index(chain: Chain, venue: str) -> ForwardEstimate | None:
     price, recv_ns = chain.index.get(venue, (math.nan, 0))
     return ForwardEstimate(price, "index", INDEX_STDERR_BP, recv_ns) if price > 0 else None
-

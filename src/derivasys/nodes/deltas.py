@@ -30,9 +30,7 @@ NODES: tuple[str, ...] = (
 ATM = len(DELTAS)
 """Position of ATMF in NODES."""
 IS_CALL = np.array([name[-1] in "CF" for name in NODES])
-TARGETS = np.array(
-    [-d / 100 for d in DELTAS] + [0.5] + [d / 100 for d in reversed(DELTAS)], np.float64
-)
+TARGETS = np.array([-d / 100 for d in DELTAS] + [0.5] + [d / 100 for d in reversed(DELTAS)], np.float64)
 """Signed target deltas; the ATMF entry is a placeholder, its delta is N(√w/2)."""
 
 
@@ -128,9 +126,9 @@ def _fill(
 
 def risk_reversals(vol: Floats) -> Floats:
     """Return vol(call) − vol(put) by DELTAS, (n, 8), in the unit of `vol` (n, 17)."""
-    return vol[:, : ATM : -1] - vol[:, :ATM]
+    return vol[:, :ATM:-1] - vol[:, :ATM]
 
 
 def flies(vol: Floats) -> Floats:
     """Return vol(call) + vol(put) − 2 vol(ATMF) by DELTAS, (n, 8), in the unit of `vol` (n, 17)."""
-    return vol[:, : ATM : -1] + vol[:, :ATM] - 2.0 * vol[:, ATM : ATM + 1]
+    return vol[:, :ATM:-1] + vol[:, :ATM] - 2.0 * vol[:, ATM : ATM + 1]

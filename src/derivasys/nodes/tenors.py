@@ -25,9 +25,7 @@ TENORS: dict[str, int] = {
 }  # fmt: skip
 """Days by label."""
 TENOR_TAU = np.array(list(TENORS.values()), np.float64) / 365.0
-_D1 = np.array(
-    [norm_inv(1.0 + t if t < 0 else t) if at != ATM else 0.0 for at, t in enumerate(TARGETS)]
-)
+_D1 = np.array([norm_inv(1.0 + t if t < 0 else t) if at != ATM else 0.0 for at, t in enumerate(TARGETS)])
 """d1 at each node's target: N(d1) is the call's delta, 1 + the put's."""
 _ITERATIONS_MAX = 60
 

@@ -102,9 +102,7 @@ class Gateway:
                 continue
             channels = session.channels
             if channels not in joined:
-                joined[channels] = b"".join(
-                    frame for channel, frame in frames.items() if channel in channels
-                )
+                joined[channels] = b"".join(frame for channel, frame in frames.items() if channel in channels)
             if joined[channels]:
                 connection.write(joined[channels])
                 self.delivered += 1
@@ -131,17 +129,13 @@ class Gateway:
             if ccy in client.session.ccys:
                 self._send_snapshots(connection, client, [ccy])
 
-    def _send_snapshots(
-        self, connection: Connection, client: _Client, ccys: Iterable[str]
-    ) -> None:
+    def _send_snapshots(self, connection: Connection, client: _Client, ccys: Iterable[str]) -> None:
         for ccy in ccys:
             for channel in (*TABLES, "fit"):
                 if channel in client.session.channels:
                     self._send_snapshot(connection, client, channel, ccy)
 
-    def _send_snapshot(
-        self, connection: Connection, client: _Client, channel: Channel, ccy: str
-    ) -> None:
+    def _send_snapshot(self, connection: Connection, client: _Client, channel: Channel, ccy: str) -> None:
         if channel == "status":
             if self.status is not None:
                 connection.send_text(self.status)
@@ -200,10 +194,7 @@ class Gateway:
     def _release(self, rate_ms: int) -> None:
         """Stop the class of each currency that nobody follows at this rate any more."""
         followed = {
-            ccy
-            for client in self._clients.values()
-            if client.session.rate_ms == rate_ms
-            for ccy in client.session.ccys
+            ccy for client in self._clients.values() if client.session.rate_ms == rate_ms for ccy in client.session.ccys
         }
         for ccy, feed in self.feeds.items():
             if ccy not in followed:

@@ -28,13 +28,9 @@ def document(version: str) -> dict[str, Any]:
         for path, (schema, summary) in latest.items()
     }  # fmt: skip
     paths["/status"] = {
-        "get": _operation(
-            "/status", "Feeds, source, latency", "StatusMessage", [], {"503": "Starting"}
-        )
+        "get": _operation("/status", "Feeds, source, latency", "StatusMessage", [], {"503": "Starting"})
     }
-    paths["/config.json"] = {
-        "get": _operation("/config.json", "What the static page needs", "SiteConfig", [], {})
-    }
+    paths["/config.json"] = {"get": _operation("/config.json", "What the static page needs", "SiteConfig", [], {})}
     for path, summary in (
         ("/healthz", "The process runs"),
         ("/readyz", "Feeds are fresh and fits are good"),
@@ -65,9 +61,7 @@ def document(version: str) -> dict[str, Any]:
     }
 
 
-def _operation(
-    path: str, summary: str, schema: str, parameters: list[Any], errors: dict[str, str]
-) -> dict[str, Any]:
+def _operation(path: str, summary: str, schema: str, parameters: list[Any], errors: dict[str, str]) -> dict[str, Any]:
     return {
         "operationId": _operation_id(path),
         "summary": summary,
@@ -76,19 +70,13 @@ def _operation(
             "200": {
                 "description": summary,
                 "headers": {"ETag": {"schema": {"type": "string"}}},
-                "content": {
-                    "application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}
-                },
+                "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
             },
             "304": {"description": "Unchanged since the ETag given in If-None-Match"},
             **{
                 status: {
                     "description": description,
-                    "content": {
-                        "application/problem+json": {
-                            "schema": {"$ref": "#/components/schemas/Problem"}
-                        }
-                    },
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
                 }
                 for status, description in errors.items()
             },

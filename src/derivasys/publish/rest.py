@@ -28,9 +28,7 @@ Health = Callable[[], list[str]]
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
-_NO_DASHBOARD = (
-    "The dashboard has not been built. Run `make setup` (it needs Node 20), then reload this page.\n"
-)
+_NO_DASHBOARD = "The dashboard has not been built. Run `make setup` (it needs Node 20), then reload this page.\n"
 
 
 class Rest:
@@ -74,9 +72,7 @@ class Rest:
             exception_handlers={HTTPException: _http_problem, 500: _server_problem},
         )
 
-    def _latest(
-        self, body: Callable[[State], dict[str, Any]]
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _latest(self, body: Callable[[State], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
             unknown = set(request.query_params) - {"ccy"}
             if unknown:
@@ -86,9 +82,7 @@ class Rest:
             feed = self._gateway.feeds.get(ccy)
             if feed is None or feed.state is None:
                 listed = ", ".join(self._gateway.available) or "none yet"
-                return problem(
-                    404, "No such surface", f"no surface for {ccy[:16]!r}; available: {listed}", "ccy"
-                )
+                return problem(404, "No such surface", f"no surface for {ccy[:16]!r}; available: {listed}", "ccy")
             state = feed.state
             content = {
                 "schema": SCHEMA,
@@ -117,15 +111,11 @@ class Rest:
         return Response(orjson.dumps(body), 503 if reasons else 200, media_type=_JSON)
 
     async def _metrics_text(self, request: Request) -> Response:
-        return PlainTextResponse(
-            generate_latest(self._metrics), media_type="text/plain; version=0.0.4; charset=utf-8"
-        )
+        return PlainTextResponse(generate_latest(self._metrics), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _config(self, request: Request) -> Response:
         body = {"ws_path": "/ws", "build": self._build}
-        return Response(
-            orjson.dumps(body), media_type=_JSON, headers={"cache-control": "no-cache"}
-        )
+        return Response(orjson.dumps(body), media_type=_JSON, headers={"cache-control": "no-cache"})
 
     async def _openapi(self, request: Request) -> Response:
         return _with_etag(request, orjson.dumps(document(self._build)))

@@ -38,9 +38,7 @@ def read(lines: Iterable[bytes]) -> Iterator[Line]:
             yield Line(number, text, None)
             continue
         reply = _REPLY.match(text)
-        head, payload = (
-            (reply[1], text[reply.end() :]) if reply else _split(text)
-        )
+        head, payload = (reply[1], text[reply.end() :]) if reply else _split(text)
         yield Line(number, payload, _nanoseconds(head))
 
 

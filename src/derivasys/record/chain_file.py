@@ -2,8 +2,8 @@
 
 Deribit's `get_book_summary_by_currency` is read as the whole reply, as the bare list, or as a CSV of its fields
 (`instrument_name`, `bid_price`, …). Other tables have the columns of `COLUMNS`; only `REQUIRED` must be there, an empty
-cell is none. `expiry` and `ts` are ISO 8601 (a date alone means 08:00 UTC, no zone means UTC) or epoch ms; `mark_iv` is a
-decimal; `price_unit` is coin or quote, and quote where it is not given.
+cell is none. `expiry` and `ts` are ISO 8601 (a date alone means 08:00 UTC, no zone means UTC) or epoch ms; `mark_iv` is
+a decimal; `price_unit` is coin or quote, and quote where it is not given.
 """
 
 from __future__ import annotations
@@ -219,9 +219,7 @@ def _check_columns(header: list[str]) -> None:
         )
 
 
-def _table(
-    rows: Iterator[tuple[int, dict[str, str]]], now_ns: int | None, ccy: str | None
-) -> list[Event]:
+def _table(rows: Iterator[tuple[int, dict[str, str]]], now_ns: int | None, ccy: str | None) -> list[Event]:
     events: list[Event] = []
     seen: dict[tuple[str, str], int] = {}
     for number, row in rows:
@@ -232,9 +230,7 @@ def _table(
         stated = row.get("ts", "")
         time_ns = _time(stated, f"row {number}, column ts") * 1_000_000 if stated else now_ns
         if time_ns is None:
-            raise ChainFileError(
-                f"row {number}, column ts: no time; fill the column or give --ts for all rows"
-            )
+            raise ChainFileError(f"row {number}, column ts: no time; fill the column or give --ts for all rows")
         events += _row_events(number, row, of, time_ns)
     return events
 
@@ -268,15 +264,11 @@ def _row_events(number: int, row: Mapping[str, str], of: Contract, time_ns: int)
 
     iv = price("mark_iv")
     if iv is not None and iv > 10:
-        raise ChainFileError(
-            f"row {number}, column mark_iv: {iv:g} looks like percent; write 63 % as 0.63"
-        )
+        raise ChainFileError(f"row {number}, column mark_iv: {iv:g} looks like percent; write 63 % as 0.63")
     tick = _INVERSE_TICK if of.price_unit == "coin" else None
     events: list[Event] = [
         Instrument(of, time_ns, tick_size=tick),
-        Quote(
-            of, time_ns, time_ns, price("bid"), price("ask"), price("bid_size"), price("ask_size")
-        ),
+        Quote(of, time_ns, time_ns, price("bid"), price("ask"), price("bid_size"), price("ask_size")),
         Mark(of, time_ns, time_ns, price("mark"), iv),
     ]
     forward = price("forward")

@@ -134,9 +134,7 @@ class Feed:
             for channel in at.seq:
                 at.seq[channel] += 1
 
-    def _encode(
-        self, kind: str, at: _Class, channel: str, state: State, body: dict[str, Any]
-    ) -> bytes:
+    def _encode(self, kind: str, at: _Class, channel: str, state: State, body: dict[str, Any]) -> bytes:
         return orjson.dumps(
             {
                 "type": kind,

@@ -78,9 +78,7 @@ class Session:
                 return [Snapshot(request.channel, request.ccy)]
         return [Send(unknown_ccy(request.ccy, available, now_ms, "$.ccy"))]
 
-    def _subscribe(
-        self, request: m.Subscribe, available: Collection[str], now_ms: int
-    ) -> list[Action]:
+    def _subscribe(self, request: m.Subscribe, available: Collection[str], now_ms: int) -> list[Action]:
         ccys = list(self.ccys)
         if request.ccys is not UNSET:
             ccys += [ccy for ccy in request.ccys if ccy not in ccys]
@@ -118,9 +116,7 @@ class Session:
 def unknown_ccy(ccy: str, available: Collection[str], now_ms: int, path: str) -> bytes:
     """Return the error message for a currency without a surface."""
     listed = ", ".join(sorted(available)) or "none yet"
-    return _encode_error(
-        "unknown_ccy", f"no surface for {ccy[:16]!r}; available: {listed}", now_ms, path
-    )
+    return _encode_error("unknown_ccy", f"no surface for {ccy[:16]!r}; available: {listed}", now_ms, path)
 
 
 def _error(code: str, message: str, now_ms: int, path: str) -> Send:

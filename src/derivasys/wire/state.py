@@ -276,9 +276,7 @@ def _tenor_layout(decimals: int) -> Layout:
 _TENOR_KEYS: tuple[Path, ...] = tuple((label,) for label in TENORS)
 _TENOR_FIXED: tuple[Tree, ...] = tuple(
     {"label": label, "days": float(days), "tau": tau}
-    for (label, days), tau in zip(
-        TENORS.items(), round_published(TENOR_TAU).tolist(), strict=True
-    )
+    for (label, days), tau in zip(TENORS.items(), round_published(TENOR_TAU).tolist(), strict=True)
 )
 
 
@@ -297,9 +295,7 @@ def _tenors(surface: Surface, decimals: int) -> Table:
         axis=1,
     )
     layout = _tenor_layout(decimals)
-    return Table(
-        layout=layout, keys=_TENOR_KEYS, values=layout.rounded(values), fixed=_TENOR_FIXED
-    )
+    return Table(layout=layout, keys=_TENOR_KEYS, values=layout.rounded(values), fixed=_TENOR_FIXED)
 
 
 # --- fit -----------------------------------------------------------------------------------------
@@ -320,9 +316,7 @@ def fit_body(surface: Surface) -> Tree:
         one["quotes"] = int(surface.quotes[at])
         one["used"] = int(surface.used[at])
         one["rejected"] = {
-            _REASONS[reason]: count
-            for reason, count in enumerate(surface.rejected[at].tolist())
-            if count
+            _REASONS[reason]: count for reason, count in enumerate(surface.rejected[at].tolist()) if count
         }
         expiries.append(one)
     fitted = (surface.state == FITTED) & np.isfinite(surface.rmse) & (surface.used > 0)

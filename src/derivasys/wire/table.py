@@ -70,7 +70,8 @@ class Table(Struct, frozen=True):
     """One version of a channel's state.
 
     `values` is (rows, fields) at published precision. `fixed` holds, per row, what never changes while the row lives
-    (a label, an option type); `notes`, per row, small values that a matrix cannot hold (lists of reasons), by path; all rows have the same paths.
+    (a label). `notes` holds, per row, small values that a matrix cannot (lists of reasons), by path; all rows have the
+    same paths.
     """
 
     layout: Layout
@@ -115,9 +116,7 @@ def patch(old: Table, new: Table) -> Tree | None:
     return tree or None
 
 
-def _patch_rows(
-    tree: Tree, old: Table, new: Table, old_rows: Sequence[int], new_rows: Sequence[int]
-) -> None:
+def _patch_rows(tree: Tree, old: Table, new: Table, old_rows: Sequence[int], new_rows: Sequence[int]) -> None:
     if not len(new_rows):
         return
     layout = new.layout
@@ -130,9 +129,7 @@ def _patch_rows(
     rows, columns = np.nonzero(changed)
     last, into = -1, tree
     put, json_value = layout.put, layout.json_value
-    for at, column, value in zip(
-        rows.tolist(), columns.tolist(), after[changed].tolist(), strict=True
-    ):
+    for at, column, value in zip(rows.tolist(), columns.tolist(), after[changed].tolist(), strict=True):
         if at != last:
             into, last = _at(tree, new.keys[new_rows[at]]), at
         put(into, column, json_value(column, value))

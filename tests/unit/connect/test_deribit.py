@@ -24,7 +24,9 @@ def listing(names=OPTIONS, kind="option") -> bytes:
 
 
 def ticker(name=OPTIONS[0]) -> bytes:
-    return f'{{"jsonrpc":"2.0","method":"subscription","params":{{"channel":"ticker.{name}.100ms","data":{{}}}}}}'.encode()
+    return (
+        f'{{"jsonrpc":"2.0","method":"subscription","params":{{"channel":"ticker.{name}.100ms","data":{{}}}}}}'.encode()
+    )
 
 
 def calls(sent: list[bytes], method: str) -> list[dict]:

@@ -127,7 +127,9 @@ def test_expiry_is_eight_in_the_morning_utc():
     assert contract("BTC-25DEC26-100000-C").expiry == 1798185600000
 
 
-@pytest.mark.parametrize("symbol", ["", "BTC", "btc-25DEC26-1-C", "BTC-31FEB26-100-C", "BTC-25XXX26-1-C", "BTC-25DEC26-1-X"])
+@pytest.mark.parametrize(
+    "symbol", ["", "BTC", "btc-25DEC26-1-C", "BTC-31FEB26-100-C", "BTC-25XXX26-1-C", "BTC-25DEC26-1-X"]
+)
 def test_names_outside_the_grammar_are_rejected(symbol):
     with pytest.raises(DecodeError) as error:
         events(ticker(instrument_name=symbol))
@@ -193,7 +195,9 @@ class TestBook:
                 "bids": [["new", 0.05, 1.0], ["new", 0.049, 2.0]], "asks": [["new", 0.06, 3.0]]}  # fmt: skip
 
     def change(self, previous: int, now: int, bids=(), asks=()) -> bytes:
-        row = dict(self.SNAPSHOT, type="change", prev_change_id=previous, change_id=now, bids=list(bids), asks=list(asks))
+        row = dict(
+            self.SNAPSHOT, type="change", prev_change_id=previous, change_id=now, bids=list(bids), asks=list(asks)
+        )
         return notification("book.X.100ms", row)
 
     def test_changes_keep_the_best_prices(self):

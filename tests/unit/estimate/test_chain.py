@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
+from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option
 
 from derivasys.estimate.chain import Chain
 from derivasys.messages import Forward, Gap, Index, Instrument, Mark, Quote, Status, Trade
-from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option
 
 
 def listed(*contracts) -> Chain:
@@ -92,7 +92,9 @@ def test_delivered_contracts_leave(state):
     assert of not in chain.contracts
 
 
-@pytest.mark.parametrize(("state", "is_open"), [("open", True), ("settlement", False), ("halted", False), ("locked", False)])
+@pytest.mark.parametrize(
+    ("state", "is_open"), [("open", True), ("settlement", False), ("halted", False), ("locked", False)]
+)
 def test_a_contract_that_is_not_open_says_so(state, is_open):
     of = option(100)
     chain = listed(of)

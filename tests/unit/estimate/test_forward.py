@@ -1,9 +1,9 @@
 import pytest
+from tests.boards import NOW_NS, WEEK_MS, smile_board
 
 from derivasys.estimate.chain import Chain
 from derivasys.estimate.forward import AGE_S_MAX, FUTURE_AGE_S_MAX, estimate
 from derivasys.messages import Contract, Forward, Index, Quote
-from tests.boards import NOW_NS, WEEK_MS, smile_board
 
 FUTURE = Contract("deribit", "BTC-21MAR26", "BTC", "future", "quote", WEEK_MS)
 LATER_NS = NOW_NS + int((AGE_S_MAX + 1) * 1e9)

@@ -139,7 +139,10 @@ def test_rate_classes_have_their_own_pace_and_sequence(bench):
     fast.take(), slow.take()
     for version in range(2, 12):
         bench.gateway.publish(state(version))
-    levels = {name: [m for m in wire.messages if m["type"] == "smile_levels_patch"] for name, wire in (("fast", fast), ("slow", slow))}
+    levels = {
+        name: [m for m in wire.messages if m["type"] == "smile_levels_patch"]
+        for name, wire in (("fast", fast), ("slow", slow))
+    }
     assert [m["version"] for m in levels["fast"]] == list(range(2, 12))
     assert [m["version"] for m in levels["slow"]] == [5, 10]
     for messages in levels.values():

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 from prometheus_client import CollectorRegistry, Gauge
+from tests.boards import NOW_NS, smile_board
 
 from derivasys.pipeline import Pipeline
 from derivasys.publish.gateway import Gateway
@@ -13,7 +14,6 @@ from derivasys.publish.openapi import document
 from derivasys.publish.rest import Rest
 from derivasys.wire import messages as m
 from derivasys.wire.state import state_of
-from tests.boards import NOW_NS, smile_board
 
 
 class Http:
@@ -139,7 +139,9 @@ def test_the_page_its_routes_and_its_assets(world):
     assert "immutable" in world.http.get("/assets/a.js").headers["cache-control"]
 
 
-@pytest.mark.parametrize("path", ["/../secret.txt", "/..%2fsecret.txt", "/assets/../../secret.txt", "/%2e%2e/secret.txt"])
+@pytest.mark.parametrize(
+    "path", ["/../secret.txt", "/..%2fsecret.txt", "/assets/../../secret.txt", "/%2e%2e/secret.txt"]
+)
 def test_nothing_outside_the_site_is_served(world, tmp_path, path):
     (tmp_path.parent / "secret.txt").write_text("secret")
     assert "secret" not in world.http.get(path).text.replace("secret.txt", "")

@@ -5,10 +5,10 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.boards import BTC_SUMMARY, ETH_SUMMARY, summary_rows
 
 from derivasys.messages import Forward, Instrument, Mark, Quote
 from derivasys.record.chain_file import ChainFileError, read
-from tests.boards import BTC_SUMMARY, ETH_SUMMARY, summary_rows
 
 HEADER = "expiry,strike,type,bid,ask"
 ROW = "2026-03-27,100,C,5,6"
@@ -63,7 +63,13 @@ def test_a_full_table(tmp_path):
 
 
 def test_parquet_is_the_same_as_csv(tmp_path):
-    rows = {"expiry": ["2026-03-27"] * 2, "strike": [100.0, 110.0], "type": ["C", "P"], "bid": [5.0, None], "ask": [6.0, 7.0]}
+    rows = {
+        "expiry": ["2026-03-27"] * 2,
+        "strike": [100.0, 110.0],
+        "type": ["C", "P"],
+        "bid": [5.0, None],
+        "ask": [6.0, 7.0],
+    }
     pq.write_table(pa.table(rows), tmp_path / "chain.parquet")
     chain = read(tmp_path / "chain.parquet", ts="1773428416000")
     assert [(q.contract.strike, q.bid, q.ask) for q in of_kind(chain, Quote)] == [(100.0, 5.0, 6.0), (110.0, None, 7.0)]

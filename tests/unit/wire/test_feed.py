@@ -33,7 +33,12 @@ def test_patches_are_contiguous_and_carry_only_changes():
     feed = active()
     feed.update(state(2, 2.0))
     first = orjson.loads(feed.publish(50)["levels"])
-    assert (first["type"], first["seq"], first["version"], first["levels"]) == ("smile_levels_patch", 2, 2, {"x": {"vol": 2.0}})
+    assert (first["type"], first["seq"], first["version"], first["levels"]) == (
+        "smile_levels_patch",
+        2,
+        2,
+        {"x": {"vol": 2.0}},
+    )
     feed.update(state(3, 2.0))
     assert feed.publish(50) == {}
     feed.update(state(4, 3.0))

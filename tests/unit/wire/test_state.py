@@ -3,12 +3,12 @@
 import msgspec
 import numpy as np
 import pytest
+from tests.boards import DAY_MS, NOW_NS, WEEK_MS, smile_board
 
 from derivasys.pipeline import Pipeline
 from derivasys.wire import messages as m
 from derivasys.wire.feed import TABLES, Feed
 from derivasys.wire.state import price_decimals, state_of, strike_key
-from tests.boards import DAY_MS, NOW_NS, WEEK_MS, smile_board
 
 LATER_MS = WEEK_MS + 7 * DAY_MS
 

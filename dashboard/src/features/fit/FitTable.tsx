@@ -1,6 +1,6 @@
 import { feed, useFeed } from '../../data/feed'
 import type { Certificate, ExpiryFit, Smile } from '../../data/messages'
-import { count, days, fixed, percent, signed } from '../../lib/format'
+import { count, days, fixed, percent, signed, tiny } from '../../lib/format'
 import { save } from '../../lib/save'
 import { Tool } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
@@ -108,8 +108,8 @@ function Line({ smile, fit, isCompact }: { smile: Smile; fit: ExpiryFit | undefi
       {isCompact ? null : (
         <>
           <Proof verdict={certificate.lee} />
-          <td title={certificate.min_g_k === undefined ? undefined : `at k = ${fixed(certificate.min_g_k, 3)}`}>{fixed(certificate.min_g, 4)}</td>
-          <td>{certificate.calendar_margin === undefined ? '–' : certificate.calendar_margin.toExponential(1).replace('-', '−')}</td>
+          <td title={certificate.min_g_k === undefined ? undefined : `at k = ${fixed(certificate.min_g_k, 3)}`}>{tiny(certificate.min_g, 4)}</td>
+          <td>{tiny(certificate.calendar_margin, 4)}</td>
         </>
       )}
       <td className={styles.reasons} title={reasons}>
@@ -122,7 +122,7 @@ function Line({ smile, fit, isCompact }: { smile: Smile; fit: ExpiryFit | undefi
 /** What the constraints cost: rmse above, and share inside below, the free fit. */
 function costOf({ fit: { cost_rmse, cost_inside } }: Smile): string {
   if (cost_rmse === undefined && cost_inside === undefined) return '–'
-  return `${signed(cost_rmse, 3)} / ${percent(cost_inside === undefined ? undefined : -cost_inside)}`
+  return `${signed(cost_rmse, 3)} / ${signed(cost_inside === undefined ? undefined : -100 * cost_inside, 1)}%`
 }
 
 function Proof({ verdict }: { verdict: Verdict }) {
@@ -142,7 +142,7 @@ function reasonsOf(smile: Smile, fit: ExpiryFit | undefined): string {
   const rejected = Object.entries(fit?.rejected ?? {})
     .filter(([, n]) => n > 0)
     .toSorted((left, right) => right[1] - left[1])
-    .map(([reason, n]) => `${n} ${reason}`)
+    .map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`)
   const reasons = [...new Set([...smile.fit.reasons, ...(fit?.reasons ?? [])])]
   return [...reasons, ...(rejected.length > 0 ? [`unused: ${rejected.join(', ')}`] : [])].join('; ')
 }

@@ -38,7 +38,7 @@ export function QuoteTable({ expiry }: { expiry: string }) {
               <td>{fixed(level.bid_vol, 2)}</td>
               <td>{fixed(level.ask_vol, 2)}</td>
               <td>{fixed(level.last_vol, 2)}</td>
-              <td>{level.used ? 'yes' : (level.reason ?? 'no')}</td>
+              <td>{level.used ? 'yes' : (level.reason?.replaceAll('_', ' ') ?? 'no')}</td>
             </tr>
           ))}
         </tbody>
