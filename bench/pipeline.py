@@ -107,7 +107,7 @@ async def _serve(rate: int, addresses: list[dict]) -> dict:
             feed = Feed(clock, Pipeline(None, (ccy,), stopwatch))
             feed.ccys = (ccy,)
             address = told["address"]
-            endpoint = Endpoint(ws=f"ws://{address}/ws/api/v2", http=f"http://{address}/api/v2")
+            endpoint = Endpoint(ws=f"ws://{address}", http=f"http://{address}")
             feed.connectors.append(
                 Connector(
                     "deribit",

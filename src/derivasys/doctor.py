@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from msgspec import Struct
 
 from derivasys.config import SITE
+from derivasys.connect import VENUES
 from derivasys.sources import venues_answer
 from derivasys.testing.recordings import CHAINS, load_shipped
 
@@ -40,11 +41,12 @@ def examine(port: int) -> Iterator[Finding]:
         if browser
         else Finding("note", "no Chromium: browser tests are skipped (`make browser` installs it)")
     )
-    yield (
-        Finding("ok", "live venues answer: deribit")
-        if asyncio.run(venues_answer())
-        else Finding("note", "no live venue answers: `derivasys up` shows a simulated market")
-    )
+    for venue, answers in asyncio.run(venues_answer(tuple(VENUES))).items():
+        yield (
+            Finding("ok", f"{venue} answers")
+            if answers
+            else Finding("note", f"{venue} does not answer: without it `derivasys up` shows a simulated market")
+        )
 
 
 def _python() -> Finding:

@@ -7,8 +7,9 @@ one `Feed` (clock, pipeline, connectors) for each instant; live has a single one
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,17 +17,18 @@ import httpx
 
 from derivasys.clock import Clock, RecordedClock, SystemClock
 from derivasys.config import Config, ConfigError
-from derivasys.connect import deribit
+from derivasys.connect import VENUES
 from derivasys.connect.runner import Connector
-from derivasys.connect.session import Endpoint, Session
+from derivasys.connect.session import Endpoint, Session, Venue
 from derivasys.pipeline import Pipeline
 from derivasys.testing.deribit import DeribitServer
 from derivasys.testing.market import ReplayMarket, SimulatedMarket
 from derivasys.testing.recordings import CHAINS, RecordedChain, load_chain, load_shipped
 from derivasys.wire.messages import Source
 
-LIVE_CCYS = ("BTC", "ETH")
 PROBE_TIMEOUT_S = 3.0
+TICKER_INTERVAL_MS, LOAD_INTERVAL_MS = 100, 10
+FAITHFUL_RATE_MAX = 8_000.0
 OnFrame = Callable[["Feed", str, bytes, int], None]
 
 
@@ -67,31 +69,37 @@ async def open_origin(config: Config, stopwatch: Callable[[], int], on_frame: On
     With source `auto`: live when every venue answers, otherwise simulated from the shipped recordings.
     """
     for venue in config.venues:
-        if venue != deribit.VENUE:
-            raise ConfigError(f"--venue {venue}: not known; there is: {deribit.VENUE}")
+        if venue not in VENUES:
+            raise ConfigError(f"--venue {venue}: not known; there are: {', '.join(VENUES)}")
     if config.source == "live":
         return _live(config, stopwatch, on_frame)
-    if config.source == "auto" and config.data is None and await venues_answer():
+    if config.source == "auto" and config.data is None and all((await venues_answer(config.venues)).values()):
         return _live(config, stopwatch, on_frame)
     return await _local(config, stopwatch, on_frame)
 
 
-async def venues_answer() -> bool:
-    """Return whether the live venues can be reached from here."""
-    try:
-        async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S) as http:
-            reply = await http.get(deribit.PRODUCTION.http + "/public/test")
-    except httpx.HTTPError:
-        return False
-    return reply.is_success
+async def venues_answer(names: Sequence[str]) -> dict[str, bool]:
+    """Return, by venue, whether it can be reached from here."""
+
+    async def answers(http: httpx.AsyncClient, venue: Venue) -> bool:
+        try:
+            return (await http.get(venue.production.http + venue.probe)).is_success
+        except httpx.HTTPError:
+            return False
+
+    async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S) as http:
+        found = await asyncio.gather(*(answers(http, VENUES[name]) for name in names))
+    return dict(zip(names, found, strict=True))
 
 
 def _live(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
-    ccys = config.ccys or LIVE_CCYS
+    venues = [VENUES[name] for name in config.venues]
+    ccys = config.ccys or tuple(dict.fromkeys(ccy for venue in venues for ccy in venue.ccys))
     feed = Feed(SystemClock(), Pipeline(config.rules, ccys, stopwatch))
     feed.ccys = ccys
-    _connect(feed, deribit.PRODUCTION, on_frame, random.Random())  # noqa: S311 - jitter
-    return Origin("live", "Deribit, live", [feed])
+    for venue in venues:
+        _connect(feed, venue, venue.production, on_frame, random.Random())  # noqa: S311 - jitter
+    return Origin("live", ", ".join(venue.name.capitalize() for venue in venues) + ", live", [feed])
 
 
 async def _local(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
@@ -108,15 +116,18 @@ async def _local(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame
             ReplayMarket(chain) if is_replay else SimulatedMarket(chain, seed=config.seed, rate=rate)
             for chain in recorded
         ]
-        server = DeribitServer(markets, clock, seed=config.seed)
+        # Deribit sends an instrument's ticker at most every 100 ms, which caps what a chain can send; beyond that
+        # a load test has to be less faithful.
+        interval_ms = TICKER_INTERVAL_MS if config.rate <= FAITHFUL_RATE_MAX else LOAD_INTERVAL_MS
+        server = DeribitServer(markets, clock, seed=config.seed, ticker_interval_ms=interval_ms)
         await server.start()
         ccys = tuple(chain.ccy for chain in recorded)
         feed = Feed(clock, Pipeline(config.rules, ccys, stopwatch))
         feed.ccys = ccys
         feed.servers.append(server)
         feed.recorded = dict.fromkeys(ccys, instant_ns // 1_000_000)
-        address = Endpoint(ws=f"ws://{server.address}/ws/api/v2", http=f"http://{server.address}/api/v2")
-        _connect(feed, address, on_frame, random.Random(config.seed))  # noqa: S311 - jitter
+        address = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")
+        _connect(feed, VENUES["deribit"], address, on_frame, random.Random(config.seed))  # noqa: S311 - jitter
         feeds.append(feed)
     labels = "; ".join(chain.label for chain in chains)
     if is_replay:
@@ -147,11 +158,15 @@ def _chain_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".csv"))
 
 
-def _connect(feed: Feed, endpoint: Endpoint, on_frame: OnFrame, rng: random.Random) -> None:
-    def session(now_ns: int) -> Session:
-        return deribit.DeribitSession(feed.ccys, now_ns)
+def _connect(feed: Feed, venue: Venue, endpoint: Endpoint, on_frame: OnFrame, rng: random.Random) -> None:
+    """Give the feed a connector for each of the venue's conversations."""
 
-    def received(venue: str, payload: bytes, recv_ns: int) -> None:
-        on_frame(feed, venue, payload, recv_ns)
+    def received(name: str, payload: bytes, recv_ns: int) -> None:
+        on_frame(feed, name, payload, recv_ns)
 
-    feed.connectors.append(Connector(deribit.VENUE, endpoint, session, feed.clock, received, rng))
+    for at in range(len(venue.sessions(feed.ccys, 0))):
+
+        def session(now_ns: int, at: int = at) -> Session:
+            return venue.sessions(feed.ccys, now_ns)[at]
+
+        feed.connectors.append(Connector(venue.name, endpoint, session, feed.clock, received, rng))

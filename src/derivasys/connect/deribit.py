@@ -16,10 +16,11 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from derivasys.connect.session import Budget, Endpoint, Reconnect, batches
+from derivasys.connect.session import Budget, Endpoint, Reconnect, Session, Venue, batches
 
 VENUE = "deribit"
-PRODUCTION = Endpoint(ws="wss://streams.deribit.com/ws/api/v2", http="https://www.deribit.com/api/v2")
+PRODUCTION = Endpoint(ws="wss://streams.deribit.com", http="https://www.deribit.com")
+_REST = "/api/v2"
 CHANNELS_PER_CALL = 400
 CALL_BYTES_MAX = 28_000
 """A request may have 32 kB; the envelope takes some."""
@@ -56,6 +57,8 @@ class _Pending(Struct):
 class DeribitSession:
     """One connection's conversation with Deribit (see `connect.session.Session`)."""
 
+    ws_path = "/ws/api/v2"
+
     def __init__(self, ccys: Sequence[str], now_ns: int) -> None:
         self.relisting: list[str] = []
         self.refused: set[str] = set()
@@ -80,13 +83,13 @@ class DeribitSession:
 
     def _relist(self, now_ns: int) -> None:
         self.relisting = [
-            f"/public/get_instruments?currency={ccy}&kind={kind}&expired=false"
+            f"{_REST}/public/get_instruments?currency={ccy}&kind={kind}&expired=false"
             for ccy in self._ccys
             for kind in ("option", "future")
         ]
         self._relist_at_ns = now_ns + int(RELIST_EVERY_S * _NS)
 
-    def listed(self, payload: bytes, now_ns: int) -> None:
+    def listed(self, path: str, payload: bytes, now_ns: int) -> None:
         """Queue subscriptions for what a listing shows and this connection lacks."""
         rows = _LISTING.decode(payload).result
         added = []
@@ -285,3 +288,10 @@ class _Lifecycle(Struct):
 _LISTING = msgspec.json.Decoder(_Listing)
 _CONTROL = msgspec.json.Decoder(_Control)
 _LIFECYCLE = msgspec.json.Decoder(_Lifecycle)
+
+
+def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
+    return [DeribitSession(ccys, now_ns)]
+
+
+DERIBIT = Venue(VENUE, PRODUCTION, ("BTC", "ETH"), f"{_REST}/public/test", _sessions)

@@ -89,9 +89,8 @@ class Connector:
         session = self._make_session(self.clock.now_ns())
         await self._list(http, session)
         listener = _Listener(self, session)
-        _, client = await ws_connect(
-            lambda: listener, self._endpoint.ws, max_frame_size=FRAME_BYTES_MAX, enable_auto_ping=False
-        )  # fmt: skip
+        address = self._endpoint.ws + session.ws_path
+        _, client = await ws_connect(lambda: listener, address, max_frame_size=FRAME_BYTES_MAX, enable_auto_ping=False)
         assert client is listener
         self._is_connected = True
         self.detail = ""
@@ -109,13 +108,13 @@ class Connector:
         raise Reconnect(listener.reason or "connection closed by the venue")
 
     async def _list(self, http: httpx.AsyncClient, session: Session) -> None:
-        paths, session.relisting = session.relisting, []
-        for path in paths:
+        while session.relisting:
+            path = session.relisting.pop(0)
             reply = await http.get(self._endpoint.http + path)
             reply.raise_for_status()
             now_ns = self.clock.now_ns()
             self._on_frame(self.venue, reply.content, now_ns)
-            session.listed(reply.content, now_ns)
+            session.listed(path, reply.content, now_ns)
 
     def received(self, payload: bytes, now_ns: int) -> None:
         """Count a frame and hand it to the pipeline."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -25,11 +25,13 @@ class Reconnect(Exception):  # noqa: N818 - a decision of the session, not an er
 class Session(Protocol):
     """One connection's conversation. Returned bytes are messages to send; `now_ns` is the clock's time."""
 
+    ws_path: str
+    """What follows `Endpoint.ws` in the socket's address; read after the first listing."""
     relisting: list[str]
-    """REST paths to fetch; their replies go to `listed` and to the pipeline."""
+    """REST paths to fetch, after `Endpoint.http`; their replies go to `listed` and to the pipeline."""
 
-    def listed(self, payload: bytes, now_ns: int) -> None:
-        """Take the reply of one listing request."""
+    def listed(self, path: str, payload: bytes, now_ns: int) -> None:
+        """Take the reply to one listing request. May put the next page's path into `relisting`."""
 
     def opened(self, now_ns: int) -> list[bytes]:
         """The socket is open: return what to say first."""
@@ -39,6 +41,19 @@ class Session(Protocol):
 
     def tick(self, now_ns: int) -> list[bytes]:
         """Called about ten times a second: timers, paced subscriptions. Raises Reconnect."""
+
+
+class Venue(Struct, frozen=True):
+    """A venue as the wiring sees it: one file in `connect`, one in `decode`, both under this name."""
+
+    name: str
+    production: Endpoint
+    ccys: tuple[str, ...]
+    """Currencies followed where the user names none."""
+    probe: str
+    """REST path that answers 200 when the venue can be reached."""
+    sessions: Callable[[Sequence[str], int], list[Session]]
+    """(ccys, now_ns) → the conversations to keep up, each on a connection of its own."""
 
 
 class Backoff:

@@ -232,7 +232,7 @@ def fit_board(
     *,
     huber: float = HUBER,
     iterations_max: int = 40,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-5,
 ) -> BoardFit:
     """Return the certified `BoardFit` of n expiries; inputs as for `fit_smiles`, expiries ascending in tau.
 

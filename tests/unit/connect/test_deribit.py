@@ -41,14 +41,14 @@ def acknowledge(session: DeribitSession, sent: list[bytes], now_ns: int, without
 
 def open_session(names=OPTIONS, now_ns=0) -> tuple[DeribitSession, list[bytes]]:
     session = DeribitSession(["BTC"], now_ns)
-    session.listed(listing(names), now_ns)
+    session.listed("", listing(names), now_ns)
     return session, session.opened(now_ns)
 
 
 def test_it_asks_for_listings_of_options_and_futures():
     paths = DeribitSession(["BTC", "ETH"], 0).relisting
     assert len(paths) == 4
-    assert "/public/get_instruments?currency=ETH&kind=future&expired=false" in paths
+    assert "/api/v2/public/get_instruments?currency=ETH&kind=future&expired=false" in paths
 
 
 def test_it_opens_with_heartbeat_and_subscriptions():
@@ -84,7 +84,7 @@ def test_channels_missing_from_the_acknowledgement_are_noticed_and_asked_for_aft
     acknowledge(session, sent, 0, without=gone)
     assert session.refused == {gone}
     assert gone not in session.subscribed
-    session.listed(listing(), S)
+    session.listed("", listing(), S)
     again = session.tick(S)
     assert [call["params"]["channels"] for call in calls(again, "public/subscribe")] == [[gone]]
     acknowledge(session, again, S)
@@ -115,7 +115,7 @@ def test_an_unanswered_call_replaces_the_connection():
 
 def test_a_silent_stream_is_subscribed_anew_then_given_up():
     session, sent = open_session([*OPTIONS])
-    session.listed(listing(["BTC-PERPETUAL"], "future"), 0)
+    session.listed("", listing(["BTC-PERPETUAL"], "future"), 0)
     sent += session.tick(0)
     acknowledge(session, sent, 0)
     now_ns = int((STREAM_SILENCE_S_MAX + 1) * S)
