@@ -28,7 +28,7 @@ setup: .venv/.done dashboard/dist/index.html  ## .venv with the command derivasy
 	touch $@
 
 dashboard/node_modules/.done: dashboard/package-lock.json
-	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' 2>/dev/null || { echo "Node 20 or newer is needed for the dashboard"; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { echo "Node 20 or newer is needed for the dashboard"; exit 1; }
 	cd dashboard && npm ci --no-audit --no-fund
 	touch $@
 
