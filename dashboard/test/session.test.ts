@@ -101,13 +101,26 @@ describe('cuts', () => {
     expect(session.view(1204).cut).toMatchObject({ version: 11, surface: { smiles: { [EXPIRY]: { atm_vol: 46 } } } })
   })
 
+  it('the fit closes its surface’s cycle, though other channels had nothing to say', () => {
+    const session = live(1000)
+    say(session, surfacePatch(2, { [EXPIRY]: { atm_vol: 46 } }), 1200)
+    say(session, fit({ seq: 2, version: 11 }), 1201)
+    expect(session.view(1201).cut).toMatchObject({ version: 11, surface: { version: 11 }, levels: { version: 10 } })
+  })
+
+  it('a fit before its surface does not', () => {
+    const session = live(1000)
+    say(session, fit({ seq: 2, version: 11 }), 1200)
+    expect(session.view(1200).cut?.version).toBe(10)
+  })
+
   it('channels with nothing to say do not hold a cycle back for long', () => {
     const session = live(1000)
     say(session, surfacePatch(2, { [EXPIRY]: { atm_vol: 46 } }), 1200)
     expect(session.settleInMs(1200)).toBe(SETTLE_MS)
     session.tick(1200 + SETTLE_MS)
-    expect(session.view(1231).cut?.version).toBe(11)
-    expect(session.settleInMs(1231)).toBeUndefined()
+    expect(session.view(1261).cut?.version).toBe(11)
+    expect(session.settleInMs(1261)).toBeUndefined()
   })
 })
 

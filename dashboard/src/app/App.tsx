@@ -37,6 +37,11 @@ export function App() {
 function Body() {
   const state = useFeed('connection', () => feed.view().connection.state)
   const hasData = useFeed('cut', () => feed.cut() !== undefined)
+  const ccy = useFeed('connection', () => feed.view().ccy)
+  useEffect(() => {
+    // a tab in the background says when it is not live
+    document.title = `${state === 'live' ? '' : `${state} · `}${ccy} · DerivaSys`
+  }, [state, ccy])
   const isOld = hasData && state !== 'live' && state !== 'connecting'
   return (
     <main className={styles.main} data-dim={isOld || undefined} data-testid="main">

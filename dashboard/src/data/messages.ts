@@ -35,6 +35,7 @@ export interface Wire {
   Problem: Problem
   Quantiles: Quantiles
   QuotePoint: QuotePoint
+  RecorderStatus: RecorderStatus
   Resync: Resync
   SelectCurrency: SelectCurrency
   ServerMessage: ServerMessage
@@ -95,7 +96,7 @@ export interface Ping {
  */
 export interface Conventions {
   delta: 'forward' | 'premium_adjusted'
-  fly: 'full' | 'half'
+  fly: 'full' | 'half' | 'market_strangle'
   atm: 'forward'
   day_count: 'ACT/365'
   expiry_time: '08:00 UTC'
@@ -168,6 +169,8 @@ export interface ForwardPrice {
   source: 'future' | 'given' | 'index' | 'parity' | 'venue'
   stderr_bp?: number
   age_ms?: number
+  parity_gap_bp?: number
+  parity_stderr_bp?: number
 }
 /**
  * The market at one strike on one venue: the out-of-the-money option.
@@ -278,6 +281,13 @@ export interface QuotePoint {
   used: boolean
   reason?: string
 }
+export interface RecorderStatus {
+  state: 'recording' | 'stopped'
+  detail?: string
+  records: number
+  lost: number
+  bytes: number
+}
 export interface SurfaceSnapshot {
   type: 'svi_surface_snapshot'
   schema: number
@@ -287,6 +297,7 @@ export interface SurfaceSnapshot {
   seq: number
   version: number
   conventions: Conventions
+  vol_index_30d?: number
   smiles: {
     [k: string]: Smile
   }
@@ -302,6 +313,7 @@ export interface Smile {
   forward?: ForwardPrice
   atm?: number
   atm_vol?: number
+  variance_swap_vol?: number
   params?: SviParams
   risk_reversals?: {
     [k: string]: number
@@ -348,6 +360,7 @@ export interface SurfacePatch {
   seq: number
   version: number
   conventions?: {}
+  vol_index_30d?: number | null
   smiles?: {}
 }
 export interface TenorSnapshot {
@@ -381,6 +394,9 @@ export interface TenorRow {
     [k: string]: number
   }
   is_extrapolated: boolean
+  method: 'convex_price' | 'linear_total_variance' | 'slice'
+  butterfly: 'certified' | 'unchecked' | 'violated'
+  calendar: 'certified' | 'unchecked' | 'violated'
 }
 export interface TenorPatch {
   type: 'svi_tenor_patch'
@@ -406,6 +422,7 @@ export interface StatusMessage {
     [k: string]: Quantiles
   }
   clients: number
+  recorder?: RecorderStatus
   build: string
 }
 export interface SourceStatus {
@@ -446,6 +463,7 @@ export interface SurfaceDocument {
   version: number
   source: 'file' | 'live' | 'replay' | 'simulated'
   conventions: Conventions
+  vol_index_30d?: number
   smiles: Smile[]
 }
 export interface TenorsDocument {

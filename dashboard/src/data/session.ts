@@ -51,8 +51,8 @@ export interface View {
 }
 
 export const STALE_AFTER_MS = 3000
-export const SETTLE_MS = 30
-export const SETTLE_MS_MAX = 100
+export const SETTLE_MS = 60
+export const SETTLE_MS_MAX = 150
 const RESYNC_AGAIN_MS = 2000
 const PING_EVERY_MS = 5000
 const CCY_WAIT_MS = 6000
@@ -164,7 +164,7 @@ export class Session {
         this.wasLive = true
         this.detail = undefined
       }
-      this.settle(now)
+      this.settle(now, step.changed === 'fit')
     }
     return step.resync.map((channel) => {
       this.resyncAt[channel] = now
@@ -197,15 +197,17 @@ export class Session {
 
   /**
    * One version across all panels: the channels of a cycle come in separate frames, so a cut is taken when
-   * they agree on the version, or when the rest of the cycle had nothing to say.
+   * they agree on the version, when the fit, which a cycle sends last, follows its surface, or when nothing
+   * more has come for a while: the other channels had nothing to say.
    */
-  private settle(now: number): void {
+  private settle(now: number, isFit = false): void {
     if (this.unsettledSince === undefined) return
     const { channels, ccy } = this.feed
     const versions = CHANNELS.map((channel) => channels[channel]?.version)
     const version = Math.max(...versions.map((v) => v ?? -1))
     const agreed = versions.every((v) => v === version)
-    if (!agreed && now < this.lastChangeAt + SETTLE_MS && now < this.unsettledSince + SETTLE_MS_MAX) return
+    const isClosed = isFit && channels.fit?.version === version && channels.surface?.version === version
+    if (!agreed && !isClosed && now < this.lastChangeAt + SETTLE_MS && now < this.unsettledSince + SETTLE_MS_MAX) return
     if (version < 0) return
     this.unsettledSince = undefined
     this.cut = { ...channels, ccy, version, receivedAt: this.lastChangeAt }

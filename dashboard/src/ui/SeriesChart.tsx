@@ -61,7 +61,7 @@ export function Chart({ id, structure, make }: { id: string; structure: string; 
       tools={
         <>
           {isTable ? null : (
-            <Tool label={`Save ${first.title.toLowerCase()} as PNG`} onClick={() => savePng(id, first.title, document.querySelector<HTMLCanvasElement>(`[data-chart="${id}"] canvas`))}>
+            <Tool label={`Save ${first.title.toLowerCase()} as PNG`} onClick={() => saveChart(make())}>
               PNG
             </Tool>
           )}
@@ -76,6 +76,12 @@ export function Chart({ id, structure, make }: { id: string; structure: string; 
       {isTable ? <ChartTable make={make} /> : <Plot key={structure + lines} id={id} make={make} names={first.names} />}
     </Panel>
   )
+}
+
+function saveChart({ id, title, names }: SeriesChart): void {
+  const hidden = useView.getState().hiddenSeries[id] ?? []
+  const legend = names.map((name, i) => ({ name, colour: ramp(i, names.length) })).filter(({ name }) => !hidden.includes(name))
+  savePng(id, title, document.querySelector<HTMLCanvasElement>(`[data-chart="${id}"] canvas`), { legend })
 }
 
 function Plot({ id, make, names }: { id: string; make: () => SeriesChart; names: readonly string[] }) {

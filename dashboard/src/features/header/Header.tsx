@@ -225,7 +225,7 @@ function Quality() {
   const pushed = feed.view().connection.dataAt
   const figures: [name: string, value: string, title: string][] = [
     ['last push', pushed === undefined ? '–' : age(now - pushed), 'Time since the last surface data came to this page'],
-    ['surface time', clock(cut?.surface?.ts), `Time of the data: ${instant(cut?.surface?.ts)}`],
+    ['data time UTC', clock(cut?.surface?.ts), `Time of the data: ${instant(cut?.surface?.ts)}`],
     ['objective', fixed(fit?.objective, 3), 'Fit objective of the whole surface'],
     ['rmse', fit?.rmse === undefined ? '–' : `${fixed(fit.rmse, 3)} vp`, 'Root mean square error, vol points'],
     ['inside bid–ask', percent(fit?.inside), 'Share of used two-sided quotes whose band holds the fit'],
@@ -252,7 +252,7 @@ function Notice() {
   const text = noticeOf(state, now)
   if (text === '') return null
   return (
-    <p className={styles.notice} data-state={state} role="alert" data-testid="notice">
+    <p className={styles.notice} data-state={state} data-testid="notice">
       {text}
     </p>
   )

@@ -42,7 +42,7 @@ export function SurfacePanel() {
             onChange={(next) => useView.setState({ surface: next })}
           />
           {isTable ? null : (
-            <Tool label="Save surface as PNG" onClick={() => savePng('surface', 'vol surface', document.querySelector<HTMLCanvasElement>('[data-testid="surface-3d"] canvas'))}>
+            <Tool label="Save surface as PNG" onClick={saveSurface}>
               PNG
             </Tool>
           )}
@@ -55,6 +55,19 @@ export function SurfacePanel() {
       </div>
     </Panel>
   )
+}
+
+const ALIGN: Record<string, CanvasTextAlign> = { start: 'left', middle: 'center', end: 'right' }
+
+function saveSurface(): void {
+  const box = document.querySelector('[data-testid="surface-3d"]')
+  const labels = [...(box?.querySelectorAll<HTMLElement>('[data-align]') ?? [])].map((span) => ({
+    text: span.textContent ?? '',
+    x: Number.parseFloat(span.style.left),
+    y: Number.parseFloat(span.style.top),
+    align: ALIGN[span.dataset.align ?? ''] ?? 'center',
+  }))
+  savePng('surface', 'vol surface', box?.querySelector('canvas'), { labels })
 }
 
 function Scene() {

@@ -1,5 +1,6 @@
 import app from '../../app/app.module.css'
 import { arrivalToPaint, feed, useFeed } from '../../data/feed'
+import type { RecorderStatus } from '../../data/messages'
 import { age, clock, count, fixed, instant, millis } from '../../lib/format'
 import { Panel } from '../../ui/Panel'
 import { useNow } from '../header/Header'
@@ -97,6 +98,10 @@ function Stages() {
   )
 }
 
+function recorderText({ state, detail, records, lost, bytes }: RecorderStatus): string {
+  return `${state}${detail ? `, ${detail}` : ''}; ${count(records)} records, ${count(lost)} lost, ${fixed(bytes / 1e6, 1)} MB`
+}
+
 function Stream() {
   useFeed('status', () => feed.view().status)
   const now = useNow(1000)
@@ -105,6 +110,7 @@ function Stream() {
   const facts = [
     ['This page', `${connection.state}, ${connection.reconnects} reconnects, ${connection.gaps} gaps in seq`],
     ['Server', `build ${status?.build ?? feed.build()}, clients: ${count(status?.clients)}, its clock ${clock(status?.ts)} UTC`],
+    ...(status?.recorder ? [['Recorder', recorderText(status.recorder)]] : []),
     ['Painting', paint ? `arrival to numbers on screen: p50 ${millis(paint.p50)}, p95 ${millis(paint.p95)}, p99 ${millis(paint.p99)}` : 'nothing painted yet (the Market page measures it)'],
     ['Shown', `${ccy} v ${feed.cut()?.version ?? '–'}, epoch ${feed.cut()?.surface?.epoch ?? '–'}, data of ${instant(feed.cut()?.surface?.ts)}`],
   ]
