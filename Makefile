@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: up test check setup bench clean browser types lock format screenshots
+.PHONY: up test check setup bench sim clean browser types lock format screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -49,6 +49,9 @@ types: setup  ## generated files: JSON Schemas and the dashboard's types
 lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
+
+sim: setup  ## one seeded run over failing wires: make sim SEED=7
+	$(BIN)/python -m derivasys.testing.simulation $(SEED)
 
 screenshots: setup browser  ## docs/images, from a seeded simulation
 	$(BIN)/python scripts/screenshots.py

@@ -83,7 +83,9 @@ def _shipped() -> Iterator[RecordedBoard]:
             )
             for row in recorded.rows
         ]  # fmt: skip
-        yield RecordedBoard("shipped", recorded.label, ccy, recorded.instant_ns, _events(ccy, rows, recorded.instant_ns))
+        yield RecordedBoard(
+            "shipped", recorded.label, ccy, recorded.instant_ns, _events(ccy, rows, recorded.instant_ns)
+        )
 
 
 @dataclass(frozen=True)

@@ -124,21 +124,25 @@ def contenders(q: dict[str, np.ndarray]) -> dict[str, Inverse]:
     optional(
         "py_lets_be_rational",
         "py_lets_be_rational",
-        lambda m: lambda: np.array(
-            [
-                m.implied_volatility_from_a_transformed_rational_guess(a, b, x, y, 1.0 if z else -1.0)
-                for a, b, x, y, z in rows
-            ]
+        lambda m: (
+            lambda: np.array(
+                [
+                    m.implied_volatility_from_a_transformed_rational_guess(a, b, x, y, 1.0 if z else -1.0)
+                    for a, b, x, y, z in rows
+                ]
+            )
         ),
     )
     optional(
         "vollib",
         "vollib.black.implied_volatility",
-        lambda m: lambda: np.array(
-            [
-                m.implied_volatility_of_undiscounted_option_price(a, b, x, y, "c" if z else "p")
-                for a, b, x, y, z in rows
-            ]
+        lambda m: (
+            lambda: np.array(
+                [
+                    m.implied_volatility_of_undiscounted_option_price(a, b, x, y, "c" if z else "p")
+                    for a, b, x, y, z in rows
+                ]
+            )
         ),
     )
     optional("QuantLib", "QuantLib", lambda m: lambda: np.array([_quantlib(m, *row) for row in rows]))
@@ -180,10 +184,10 @@ def measure() -> dict:
     times: dict[str, list[float]] = {name: [] for name in speed}
     slow = set()
     for name, invert in speed.items():
+        invert()
         begin = time.perf_counter()
         invert()
-        invert()
-        if time.perf_counter() - begin > 0.05 and name != "derivasys":
+        if time.perf_counter() - begin > 0.02 and name != "derivasys":
             slow.add(name)
     for turn in range(ROUNDS):
         for name, invert in speed.items():
@@ -219,6 +223,18 @@ def measure() -> dict:
         "results": result,
         "times_faster_than_best_peer": best / ours if best else None,
     }
+
+
+def render(result: dict) -> str:
+    """Return a table."""
+    lines = [f"{'':22}{'ns each':>9}{'wrong':>9}{'worst error / condition':>26}"]
+    for name, row in result["results"].items():
+        worst = row["error_worst_over_condition"]
+        text = "not a number" if worst is None else f"{worst:.1e}"
+        lines.append(f"{name:22}{row['ns_per_inversion_median']:9.0f}{row['wrong_share_of_grid']:9.1%}{text:>26}")
+    if not result["peers"]:
+        lines.append("no peers here: run scripts/peers.sh")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -242,6 +242,9 @@ export class Market {
         flies: Object.fromEntries(DELTAS.map((d) => [`FLY${two(d)}`, round(vols[`${d}C`] + vols[`${d}P`] - 2 * vols.ATMF, 3)])),
         vols,
         is_extrapolated: days < list[0].days || days > list.at(-1).days,
+        method: days < list[0].days ? 'scaled_slice' : days > list.at(-1).days ? 'shifted_slice' : 'linear_total_variance',
+        butterfly: 'unchecked',
+        calendar: 'unchecked',
       }
     }
     return rows

@@ -74,7 +74,7 @@ export function tenors(more: Partial<TenorSnapshot> = {}): TenorSnapshot {
   return {
     type: 'svi_tenor_snapshot',
     ...envelope,
-    tenors: { '1M': { label: '1M', days: 30, tau: 30 / 365, forward: 70_000, atm_vol: 45, vols, risk_reversals: { RR25: -2 }, flies: { FLY25: 1 }, is_extrapolated: false } },
+    tenors: { '1M': { label: '1M', days: 30, tau: 30 / 365, forward: 70_000, atm_vol: 45, vols, risk_reversals: { RR25: -2 }, flies: { FLY25: 1 }, is_extrapolated: false, method: 'linear_total_variance', butterfly: 'certified', calendar: 'certified' } },
     ...more,
   }
 }

@@ -15,14 +15,16 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from derivasys.analytics.arbitrage import Certificate, certify
+from derivasys.analytics.variance_swap import variance_swap_all
 from derivasys.analytics.year_fraction import NS_PER_YEAR
+from derivasys.estimate import forward as forward_of
 from derivasys.estimate.chain import Chain
-from derivasys.estimate.forward import NONE, ForwardEstimate, estimate
+from derivasys.estimate.forward import NONE, ForwardEstimate
 from derivasys.fit.board import Quotes, Reading, read
 from derivasys.fit.constrained import BoardFit, FitReason, FitState, fit_board
 from derivasys.fit.quotes import QuoteReason, QuoteRules, QuoteSelection, group_by_expiry, twin_rows
 from derivasys.nodes import deltas, tenors
-from derivasys.surface import CERTIFIED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, Surface
+from derivasys.surface import CERTIFIED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, NodeConventions, Surface
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,6 +46,7 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     quotes: QuoteRules = QuoteRules()
     held_s_max: float = HELD_S_MAX
+    nodes: NodeConventions = NodeConventions()
 
 
 class Grid:
@@ -81,7 +84,9 @@ def calibrate(
     laps = _Laps(stopwatch)
     where = np.asarray(slots, np.int64)
     carry = _Carry(chain, where, last)
-    best, by_venue = _forwards(chain, slots, now_ns)
+    estimates = forward_of.estimate_all(chain, slots, now_ns)
+    best = [forward_of.best(by_venue) for by_venue in estimates]
+    by_venue = forward_of.prices(estimates, len(chain.venues))
     laps.lap("forward")
 
     tau_read = carry.join("tau_read", (np.array(chain.expiries, np.int64)[where] * 1_000_000 - now_ns) / NS_PER_YEAR)
@@ -103,9 +108,9 @@ def calibrate(
     tau = np.where(is_held, carry.matched("tau"), tau_read)
     age_s = (now_ns - board.recv_ns[used]) / 1e9
     forward = np.array([one.price for one in smiles.forwards])
-    nodes = deltas.solve(smiles.params, tau, offsets, board.k[used], board.bid_iv[used], board.ask_iv[used], age_s)
-    usable = np.flatnonzero((smiles.state != REJECTED) & (forward > 0))
-    fixed = tenors.solve(smiles.params[usable], tau[usable], forward[usable])
+    derived = _derive(smiles, tau, forward, rules.nodes, (
+        offsets, board.k[used], board.bid_iv[used], board.ask_iv[used], age_s,
+    ))  # fmt: skip
     laps.lap("nodes")
     certificate = smiles.certificate
     return Surface(
@@ -137,11 +142,34 @@ def calibrate(
         min_g=certificate.min_g,
         min_g_k=certificate.min_g_k,
         calendar_margin=certificate.calendar_margin,
-        nodes=nodes,
-        tenors=fixed,
+        conventions=rules.nodes,
+        **derived,
         board=board,
         stages_ms=laps.times_ms,
     )
+
+
+def _derive(
+    smiles: _Smiles, tau: Floats, forward: Floats, conventions: NodeConventions,
+    quotes: tuple[Ints, Floats, Floats, Floats, Floats],
+) -> dict[str, Any]:  # fmt: skip
+    """Return the fields of the surface that follow from its smiles: nodes, tenors, variance swaps."""
+    params, certificate = smiles.params, smiles.certificate
+    usable = np.flatnonzero((smiles.state != REJECTED) & (forward > 0))
+    rows = tenors.solve(params[usable], tau[usable], forward[usable], certificate.ok[usable], conventions.delta)
+    w_vs, share = np.empty(len(tau)), np.empty(len(tau))
+    variance_swap_all(params, quotes[0], quotes[1], w_vs, share)
+    derived = {
+        "delta_nodes": deltas.solve(params, tau, *quotes, conventions.delta),
+        "tenor_nodes": rows,
+        "variance_swap_w": w_vs,
+        "variance_swap_extrapolated": share,
+        "vol_index_30d": tenors.variance_index(w_vs[usable], tau[usable]),
+    }
+    if conventions.fly == "market_strangle":
+        derived["strangles"] = deltas.strangles(params, tau, conventions.delta)
+        derived["tenor_strangles"] = deltas.strangle_vols(rows.curves, rows.method, tenors.TENOR_TAU, conventions.delta)
+    return derived
 
 
 class _Laps:
@@ -196,19 +224,6 @@ class _Carry:
         for at, value in zip(self._where.tolist(), values, strict=True):
             joined[at] = value
         return tuple(joined)
-
-
-def _forwards(chain: Chain, slots: Sequence[int], now_ns: int) -> tuple[list[ForwardEstimate], Floats]:
-    """Return each slot's best forward, and all prices by (slot, venue)."""
-    best: list[ForwardEstimate] = []
-    prices = np.full((len(slots), max(1, len(chain.venues))), np.nan)
-    for at, slot in enumerate(slots):
-        estimates = [estimate(chain, venue, slot, now_ns) for venue in chain.venues]
-        for venue, one in enumerate(estimates):
-            prices[at, venue] = one.price
-        known = [one for one in estimates if one.price > 0]
-        best.append(min(known, key=lambda one: one.stderr_bp) if known else NONE)
-    return best, prices
 
 
 def _read(
@@ -332,6 +347,10 @@ class _Smiles:
         elif FitReason.SPARSE in bits:
             reasons.append(f"sparse: {self.used[at]} quotes, shape from elsewhere")
         reasons += [text for bit, text in _REMARKS.items() if bit in bits]
+        forward = self.forwards[at]
+        if forward.is_disputed:
+            gap, error = abs(forward.parity_gap_bp), forward.parity_stderr_bp
+            reasons.append(f"parity disagrees by {gap:.1f} bp (error {error:.1f})")
         return tuple(reasons)
 
     def _reject_poor(self) -> None:

@@ -56,12 +56,33 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--rate", type=float, default=1000.0, metavar="N", help="simulated tickers a second")
     up.add_argument("--seed", type=int, default=1)
     up.add_argument("--cycle-ms", type=int, default=50)
+    up.add_argument("--record", type=Path, metavar="DIR", help="record the run into a folder")
     up.set_defaults(run=_up)
+
+    record = commands.add_parser("record", help="raw frames of a source to a folder, nothing else")
+    record.add_argument("folder", type=Path, metavar="DIR")
+    record.add_argument("--source", choices=("live", "replay", "simulated"), default="auto")
+    record.add_argument("--venue", action="append", default=[], metavar="V")
+    record.add_argument("--ccy", action="append", default=[], metavar="C", type=str.upper)
+    record.add_argument("--rate", type=float, default=1000.0, metavar="N", help="simulated tickers a second")
+    record.add_argument("--seconds", type=float, metavar="S", help="default: until SIGINT or SIGTERM")
+    record.set_defaults(run=_record)
+
+    replay = commands.add_parser("replay", help="a recording through the same pipeline")
+    replay.add_argument("folder", type=Path, metavar="DIR")
+    replay.add_argument("--speed", default="1", metavar="X|max", help="served at X, or unserved as fast as it goes")
+    replay.add_argument("--from", dest="from_", metavar="TIME", help="ISO 8601 or epoch ms")
+    replay.add_argument("--to", metavar="TIME")
+    replay.add_argument("--out", type=Path, metavar="FILE", help="with --speed max: every message, NDJSON")
+    replay.add_argument("--host", default="127.0.0.1")
+    replay.add_argument("--port", type=int, default=8080)
+    replay.set_defaults(run=_replay)
 
     fit = commands.add_parser("fit", help="one surface from a file")
     fit.add_argument("file", type=Path, metavar="FILE")
     fit.add_argument("--json", action="store_true", help="the body of /surface/latest, with quotes")
     fit.add_argument("--plot", type=Path, metavar="PNG")
+    fit.add_argument("--at", metavar="TIME", help="FILE is a recording's folder: the surface as it was then")
     fit.add_argument("--ts", help="moment of the quotes, ISO 8601 or epoch ms")
     fit.add_argument("--ccy", type=str.upper, help="the currency to fit, or the name of one not stated")
     fit.set_defaults(run=_fit)
@@ -88,7 +109,7 @@ def _up(options: argparse.Namespace) -> int:
     service.run(
         Config(
             source=options.source,
-            venues=tuple(dict.fromkeys(options.venue)) or ("deribit",),
+            venues=tuple(dict.fromkeys(options.venue)),
             ccys=tuple(dict.fromkeys(options.ccy)),
             host=options.host,
             port=options.port,
@@ -97,7 +118,60 @@ def _up(options: argparse.Namespace) -> int:
             rate=options.rate,
             seed=options.seed,
             cycle_ms=options.cycle_ms,
+            record=options.record,
         )
+    )
+    return 0
+
+
+def _record(options: argparse.Namespace) -> int:
+    import uvloop
+
+    from derivasys import recordings
+
+    config = Config(
+        source=options.source,
+        venues=tuple(dict.fromkeys(options.venue)) or Config().venues,
+        ccys=tuple(dict.fromkeys(options.ccy)),
+        rate=options.rate,
+    )
+    recorder = uvloop.run(recordings.record(config, options.folder, options.seconds))
+    print(
+        f"{recorder.records} records, {recorder.bytes_written} bytes, {recorder.lost} lost {recorder.detail}".rstrip()
+    )
+    return 1 if recorder.detail else 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from derivasys import recordings, service
+    from derivasys.record.chain_file import ChainFileError, time_ms
+    from derivasys.record.segments import SegmentError
+
+    try:
+        bounds = [
+            None if text is None else time_ms(text, name) * 1_000_000
+            for text, name in ((options.from_, "--from"), (options.to, "--to"))
+        ]
+        span = recordings.Span(options.folder, *bounds)
+        if options.speed != "max":
+            try:
+                speed = float(options.speed)
+            except ValueError:
+                return _complain(f"--speed {options.speed}: a number or max")
+            config = Config(
+                source="replay", host=options.host, port=options.port, speed=speed, venues=recordings.venues(span)
+            )
+            service.run(config, recordings.opener(span))
+            return 0
+        with options.out.open("wb") if options.out else contextlib.nullcontext() as out:
+            summary = recordings.replay_fast(span, out)
+    except (ChainFileError, SegmentError) as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(f"{options.out or options.folder}: {error.strerror}")
+    print(
+        f"{summary.frames} frames, {summary.surfaces} surfaces, {summary.messages} messages; "
+        f"{summary.recorded_s:.1f} s in {summary.took_s:.1f} s\nsha256 {summary.sha256}"
     )
     return 0
 
@@ -105,10 +179,16 @@ def _up(options: argparse.Namespace) -> int:
 def _fit(options: argparse.Namespace) -> int:
     from derivasys import fit_file
     from derivasys.record.chain_file import ChainFileError
+    from derivasys.record.segments import SegmentError
 
     try:
-        surface = fit_file.fit_path(options.file, ts=options.ts, ccy=options.ccy)
-    except ChainFileError as error:
+        if options.at is not None:
+            from derivasys.recordings import surface_at
+
+            surface = surface_at(options.file, options.at, options.ccy)
+        else:
+            surface = fit_file.fit_path(options.file, ts=options.ts, ccy=options.ccy)
+    except (ChainFileError, SegmentError) as error:
         return _complain(str(error) if str(options.file) in str(error) else f"{options.file}: {error}")
     if options.plot is not None:
         try:

@@ -24,9 +24,10 @@ class Config(Struct, frozen=True, kw_only=True):
     """One process's settings."""
 
     source: SourceChoice = "auto"
-    venues: tuple[str, ...] = ("deribit",)
+    venues: tuple[str, ...] = ()
+    """Empty: all there are, in replay those with recorded chains."""
     ccys: tuple[str, ...] = ()
-    """Empty: whatever is listed (live), or recorded (replay and simulated)."""
+    """Empty: those that the venues name (live), or recorded (replay), or the simulated market's usual ones."""
     host: str = "127.0.0.1"
     port: int = 8080
     data: Path | None = None
@@ -34,10 +35,12 @@ class Config(Struct, frozen=True, kw_only=True):
     speed: float = 1.0
     """Recorded seconds a second, in replay and simulation."""
     rate: float = 1000.0
-    """Ticker messages a second of all simulated currencies together."""
+    """Option tickers a second, over all simulated venues and currencies together."""
     seed: int = 1
     cycle_ms: int = 50
     rules: Rules = Rules()
+    record: Path | None = None
+    """Folder that the run is recorded into."""
     site: Path = SITE
 
     def __post_init__(self) -> None:

@@ -23,3 +23,9 @@ def expiry_label(expiry: int) -> str:
     """Return the day of an expiry (ms UTC) as 5JUN26."""
     date = datetime.fromtimestamp(expiry / 1000, tz=UTC)
     return f"{date.day}{MONTHS[date.month - 1]}{date.year % 100:02d}"
+
+
+def expiry_ms_of_digits(year_month_day: str) -> int:
+    """Return the expiry in ms UTC of six digits such as 260605. Raises ValueError when they are no date."""
+    year, month, day = (int(year_month_day[at : at + 2]) for at in (0, 2, 4))
+    return int(datetime(2000 + year, month, day, EXPIRY_HOUR_UTC, tzinfo=UTC).timestamp()) * 1000

@@ -55,6 +55,7 @@ def document(surface: Surface) -> dict[str, Any]:
         "version": state.version,
         "source": "file",
         "conventions": state.conventions,
+        **state.head,
         "smiles": smiles,
     }
 

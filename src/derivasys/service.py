@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -23,6 +24,8 @@ from derivasys.metrics import Metrics
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
 from derivasys.publish.websocket import uvicorn_protocol
+from derivasys.record.recorder import Recorder
+from derivasys.record.segments import Kind
 from derivasys.sources import Feed, OnFrame, Origin, open_origin
 from derivasys.surface import REJECTED
 from derivasys.warm_up import warm_up
@@ -52,6 +55,8 @@ class Service:
         self.gateway = Gateway(time.monotonic, _now_ms)
         self.epoch = f"{time.time_ns():x}"
         self.origin: Origin
+        self.recorder: Recorder | None = None
+        self._cycle_taps: list[int] = []
         self.missed_cycles = 0
         self.address = ""
         self.pushed = 0
@@ -72,6 +77,8 @@ class Service:
     async def _serve(self, listener: socket.socket) -> None:
         warm_up()
         self.origin = await self._opener(self.config, time.perf_counter_ns, self._on_frame)
+        if self.config.record is not None:
+            self._record(self.config.record)
         rest = Rest(
             self.gateway,
             source=self.origin.kind,
@@ -103,6 +110,17 @@ class Service:
         if self._server is not None:
             self._server.should_exit = True
 
+    def _record(self, folder: Path) -> None:
+        """Record every connection and every cycle."""
+        try:
+            self.recorder = Recorder(folder)
+        except OSError as error:
+            raise ConfigError(f"--record {folder}: {os.strerror(error.errno or 0)}") from None
+        for at, feed in enumerate(self.origin.feeds):
+            for connector in feed.connectors:
+                connector.tap = self.recorder.tap(connector.venue, at, feed.ccys)
+            self._cycle_taps.append(self.recorder.open(feed.clock.now_ns(), "", at, feed.ccys))
+
     async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -110,6 +128,8 @@ class Service:
         for feed in self.origin.feeds:
             for server in feed.servers:
                 await server.stop()
+        if self.recorder is not None:
+            self.recorder.close()
 
     # --- frames and cycles ---
 
@@ -143,8 +163,11 @@ class Service:
             self._decode_ns = 0
         published = False
         begun = time.perf_counter_ns()
-        for feed in self.origin.feeds:
-            for surface in feed.pipeline.drain(feed.clock.now_ns()):
+        for at, feed in enumerate(self.origin.feeds):
+            now_ns = feed.clock.now_ns()
+            if self.recorder is not None:
+                self.recorder.add(now_ns, self._cycle_taps[at], Kind.CYCLE)
+            for surface in feed.pipeline.drain(now_ns):
                 published = True
                 started = time.perf_counter_ns()
                 if surface.ccy not in self.gateway.feeds:
@@ -154,6 +177,8 @@ class Service:
                     self.latency.add(stage, ms)
                 self.latency.add("calibrate", sum((surface.stages_ms or {}).values()))
                 self.latency.add("publish", (time.perf_counter_ns() - started) / 1e6)
+        if self.recorder is not None:
+            self.recorder.tick(time.monotonic())
         if published and frames:
             now = time.perf_counter_ns()
             self.latency.add("cycle", (now - begun) / 1e6)
@@ -182,9 +207,10 @@ class Service:
                 label=self.origin.label,
                 recorded=recorded or msgspec.UNSET,
             ),
-            venues=[self._venue_status(venue, passed_s) for venue in self.config.venues],
+            venues=[self._venue_status(venue, passed_s) for venue in self.origin.venues],
             latency_ms={stage: m.Quantiles(p50=at[0], p99=at[1]) for stage, at in quantiles.items()},
             clients=self.gateway.clients,
+            recorder=_recorder_status(self.recorder),
             build=BUILD,
         )
 
@@ -217,13 +243,13 @@ class Service:
                 for count in chain.ignored.values()
             ),
             rejects=rejects,
-            ccys=[ccy for feed in feeds for ccy in feed.ccys],
+            ccys=[ccy for feed in feeds for ccy in feed.ccys_of.get(venue, feed.ccys)],
         )  # fmt: skip
 
     def _not_ready(self) -> list[str]:
         """Return why the service should not be relied on now."""
         reasons = []
-        for venue in self.config.venues:
+        for venue in self.origin.venues:
             status = self._venue_states(venue)
             if status != "live":
                 reasons.append(f"{venue} is {status}")
@@ -270,6 +296,18 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _recorder_status(recorder: Recorder | None) -> m.RecorderStatus | msgspec.UnsetType:
+    if recorder is None:
+        return msgspec.UNSET
+    return m.RecorderStatus(
+        state="recording" if recorder.state == "recording" else "stopped",
+        detail=recorder.detail or msgspec.UNSET,
+        records=recorder.records,
+        lost=recorder.lost,
+        bytes=recorder.bytes_written,
+    )
+
+
 def _listen(config: Config) -> socket.socket:
     try:
         return socket.create_server((config.host, config.port), backlog=1024)
@@ -292,8 +330,8 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def run(config: Config) -> None:
+def run(config: Config, opener: Opener = open_origin) -> None:
     """Run the service until it is told to stop."""
     import uvloop
 
-    uvloop.run(Service(config).run())
+    uvloop.run(Service(config, opener).run())

@@ -1,8 +1,8 @@
 """Where the market comes from: live venues, a replayed recording, or a simulated market.
 
-Replay and simulation run a local venue server on loopback for each recorded instant and connect to it as to the venue
-itself; only the address and the clock differ. What was recorded on different days runs on different clocks, so there is
-one `Feed` (clock, pipeline, connectors) for each instant; live has a single one.
+Replay and simulation run local venue servers on loopback and connect to them as to the venues themselves; only the
+address and the clock differ. Live and simulation have one `Feed` (clock, pipeline, connectors): a simulated market lays
+its expiries out from one instant, whatever its chains were recorded at. A replay has one for each recorded instant.
 """
 
 from __future__ import annotations
@@ -18,27 +18,36 @@ import httpx
 from derivasys.clock import Clock, RecordedClock, SystemClock
 from derivasys.config import Config, ConfigError
 from derivasys.connect import VENUES
-from derivasys.connect.runner import Connector
-from derivasys.connect.session import Endpoint, Session, Venue
+from derivasys.connect.runner import Connector, Tap
+from derivasys.connect.session import ConnectionState, Endpoint, Session, Venue
 from derivasys.pipeline import Pipeline
 from derivasys.testing.deribit import DeribitServer
-from derivasys.testing.market import ReplayMarket, SimulatedMarket
+from derivasys.testing.market import ReplayMarket, World
+from derivasys.testing.market.coins import ALTCOINS
+from derivasys.testing.market.world import CCYS
 from derivasys.testing.recordings import CHAINS, RecordedChain, load_chain, load_shipped
+from derivasys.testing.servers import SERVERS, LocalVenue
 from derivasys.wire.messages import Source
 
 PROBE_TIMEOUT_S = 3.0
-TICKER_INTERVAL_MS, LOAD_INTERVAL_MS = 100, 10
-FAITHFUL_RATE_MAX = 8_000.0
+RECORDED_VENUE = "deribit"
+"""Whose chains are recorded."""
 OnFrame = Callable[["Feed", str, bytes, int], None]
 
 
-class LocalVenue(Protocol):
-    """A venue server of our own."""
+class Line(Protocol):
+    """What brings a feed its frames: a connector, or a recording's player."""
 
-    address: str
+    venue: str
+    detail: str
+    messages: int
+    reconnects: int
+    last_frame_ns: int | None
+    tap: Tap | None
 
-    async def start(self, port: int = 0) -> None: ...
-    async def stop(self) -> None: ...
+    @property
+    def state(self) -> ConnectionState: ...
+    async def run(self) -> None: ...
 
 
 class Feed:
@@ -47,11 +56,13 @@ class Feed:
     def __init__(self, clock: Clock, pipeline: Pipeline) -> None:
         self.clock = clock
         self.pipeline = pipeline
-        self.connectors: list[Connector] = []
+        self.connectors: list[Line] = []
         self.servers: list[LocalVenue] = []
         self.recorded: dict[str, int] = {}
         """By currency, the recorded instant in ms that this feed started from."""
         self.ccys: tuple[str, ...] = ()
+        self.ccys_of: dict[str, tuple[str, ...]] = {}
+        """By venue."""
 
 
 class Origin:
@@ -61,6 +72,11 @@ class Origin:
         self.kind = kind
         self.label = label
         self.feeds = feeds
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """The venues that the feeds have lines to."""
+        return tuple(dict.fromkeys(line.venue for feed in self.feeds for line in feed.connectors))
 
 
 async def open_origin(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
@@ -73,9 +89,13 @@ async def open_origin(config: Config, stopwatch: Callable[[], int], on_frame: On
             raise ConfigError(f"--venue {venue}: not known; there are: {', '.join(VENUES)}")
     if config.source == "live":
         return _live(config, stopwatch, on_frame)
-    if config.source == "auto" and config.data is None and all((await venues_answer(config.venues)).values()):
-        return _live(config, stopwatch, on_frame)
-    return await _local(config, stopwatch, on_frame)
+    if config.source == "replay":
+        return await _replayed(config, stopwatch, on_frame)
+    if config.source == "auto" and config.data is None:
+        answers = await venues_answer(config.venues or tuple(VENUES))
+        if all(answers.values()):
+            return _live(config, stopwatch, on_frame)
+    return await _simulated(config, stopwatch, on_frame)
 
 
 async def venues_answer(names: Sequence[str]) -> dict[str, bool]:
@@ -93,55 +113,77 @@ async def venues_answer(names: Sequence[str]) -> dict[str, bool]:
 
 
 def _live(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
-    venues = [VENUES[name] for name in config.venues]
+    venues = [VENUES[name] for name in config.venues or VENUES]
     ccys = config.ccys or tuple(dict.fromkeys(ccy for venue in venues for ccy in venue.ccys))
     feed = Feed(SystemClock(), Pipeline(config.rules, ccys, stopwatch))
     feed.ccys = ccys
     for venue in venues:
-        _connect(feed, venue, venue.production, on_frame, random.Random())  # noqa: S311 - jitter
+        of_venue = config.ccys or venue.ccys
+        _connect(feed, venue, of_venue, venue.production, on_frame, random.Random())  # noqa: S311 - jitter
     return Origin("live", ", ".join(venue.name.capitalize() for venue in venues) + ", live", [feed])
 
 
-async def _local(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
+async def _replayed(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
+    """Return a feed for each recorded instant, with the recorded venue's server on a clock that starts there."""
+    for venue in config.venues:
+        if venue != RECORDED_VENUE:
+            raise ConfigError(f"--venue {venue}: no recorded chains of it; --source replay has {RECORDED_VENUE}")
     chains = load_chains(config)
     by_instant: dict[int, list[RecordedChain]] = {}
     for chain in chains:
         by_instant.setdefault(chain.instant_ns, []).append(chain)
-    is_replay = config.source == "replay"
     feeds = []
     for instant_ns, recorded in by_instant.items():
         clock = RecordedClock(instant_ns, config.speed)
-        rate = config.rate / len(chains)
-        markets = [
-            ReplayMarket(chain) if is_replay else SimulatedMarket(chain, seed=config.seed, rate=rate)
-            for chain in recorded
-        ]
-        # Deribit sends an instrument's ticker at most every 100 ms, which caps what a chain can send; beyond that
-        # a load test has to be less faithful.
-        interval_ms = TICKER_INTERVAL_MS if config.rate <= FAITHFUL_RATE_MAX else LOAD_INTERVAL_MS
-        server = DeribitServer(markets, clock, seed=config.seed, ticker_interval_ms=interval_ms)
-        await server.start()
         ccys = tuple(chain.ccy for chain in recorded)
         feed = Feed(clock, Pipeline(config.rules, ccys, stopwatch))
         feed.ccys = ccys
-        feed.servers.append(server)
         feed.recorded = dict.fromkeys(ccys, instant_ns // 1_000_000)
-        address = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")
-        _connect(feed, VENUES["deribit"], address, on_frame, random.Random(config.seed))  # noqa: S311 - jitter
+        server = DeribitServer([ReplayMarket(chain) for chain in recorded], clock, seed=config.seed)
+        await _serve(feed, RECORDED_VENUE, ccys, server, on_frame, config.seed)
         feeds.append(feed)
-    labels = "; ".join(chain.label for chain in chains)
-    if is_replay:
-        return Origin("replay", f"Recording of {labels}", feeds)
-    return Origin("simulated", f"Simulated market started from {labels}", feeds)
+    return Origin("replay", "Recording of " + "; ".join(chain.label for chain in chains), feeds)
+
+
+async def _simulated(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
+    """Return one feed: one simulated market, shown by a local server of every venue."""
+    served = [name for name in VENUES if name in SERVERS]
+    for name in config.venues:
+        if name not in SERVERS:
+            raise ConfigError(f"--venue {name}: no local server; --source simulated has {', '.join(served)}")
+    names = config.venues or tuple(served)
+    world = World(simulated_from(config), config.seed)
+    ccys = config.ccys or tuple(ccy for ccy in CCYS if any(ccy in VENUES[name].ccys for name in names))
+    for ccy in ccys:
+        if not world.knows(ccy):
+            raise ConfigError(f"--ccy {ccy}: not simulated; there are: {', '.join([*CHAINS, *ALTCOINS])}")
+    clock = RecordedClock(world.start_ns, config.speed)
+    feed = Feed(clock, Pipeline(config.rules, ccys, stopwatch))
+    feed.ccys = ccys
+    feed.recorded = {chain.ccy: chain.instant_ns // 1_000_000 for chain in world.chains if chain.ccy in ccys}
+    for name in names:
+        of_venue = config.ccys or tuple(ccy for ccy in ccys if ccy in VENUES[name].ccys)
+        server = SERVERS[name](world, clock, of_venue, config.rate / len(names))
+        await _serve(feed, name, of_venue, server, on_frame, config.seed)
+    scaled = world.scaled(ccys)
+    label = f"Simulated market started from {world.label}" + (f"; {scaled}" if scaled else "")
+    return Origin("simulated", label, [feed])
+
+
+async def _serve(
+    feed: Feed, name: str, ccys: Sequence[str], server: LocalVenue, on_frame: OnFrame, seed: int
+) -> None:  # fmt: skip
+    """Start a local server and connect the feed to it."""
+    await server.start()
+    feed.servers.append(server)
+    address = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")
+    _connect(feed, VENUES[name], ccys, address, on_frame, random.Random(seed))  # noqa: S311 - jitter
 
 
 def load_chains(config: Config) -> list[RecordedChain]:
-    """Return the recorded chains to start from: those in `--data`, or the shipped ones, of the currencies asked for."""
+    """Return the recorded chains of the currencies asked for: those in `--data`, or the shipped ones."""
     if config.data is not None:
-        files = _chain_files(config.data)
-        chains = [load_chain(file) for file in files]
-        if config.ccys:
-            chains = [chain for chain in chains if chain.ccy in config.ccys]
+        chains = [chain for chain in _chains_in(config.data) if not config.ccys or chain.ccy in config.ccys]
         if not chains:
             raise ConfigError(f"--data {config.data}: no recorded chain (*.json, *.csv) for --ccy")
         return chains
@@ -152,21 +194,38 @@ def load_chains(config: Config) -> list[RecordedChain]:
     return [load_shipped(ccy) for ccy in config.ccys or CHAINS]
 
 
+def simulated_from(config: Config) -> list[RecordedChain]:
+    """Return the recorded chains that a simulated market starts from, one a currency, whatever currencies it shows."""
+    if config.data is None:
+        return [load_shipped(ccy) for ccy in CHAINS]
+    return list({chain.ccy: chain for chain in _chains_in(config.data)}.values())
+
+
+def _chains_in(folder: Path) -> list[RecordedChain]:
+    chains = [load_chain(file) for file in _chain_files(folder)]
+    if not chains:
+        raise ConfigError(f"--data {folder}: no recorded chain (*.json, *.csv)")
+    return chains
+
+
 def _chain_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ConfigError(f"--data {folder}: no such folder")
     return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".csv"))
 
 
-def _connect(feed: Feed, venue: Venue, endpoint: Endpoint, on_frame: OnFrame, rng: random.Random) -> None:
+def _connect(
+    feed: Feed, venue: Venue, ccys: Sequence[str], endpoint: Endpoint, on_frame: OnFrame, rng: random.Random
+) -> None:  # fmt: skip
     """Give the feed a connector for each of the venue's conversations."""
 
     def received(name: str, payload: bytes, recv_ns: int) -> None:
         on_frame(feed, name, payload, recv_ns)
 
-    for at in range(len(venue.sessions(feed.ccys, 0))):
+    feed.ccys_of[venue.name] = tuple(ccys)
+    for at in range(len(venue.sessions(ccys, 0))):
 
         def session(now_ns: int, at: int = at) -> Session:
-            return venue.sessions(feed.ccys, now_ns)[at]
+            return venue.sessions(ccys, now_ns)[at]
 
         feed.connectors.append(Connector(venue.name, endpoint, session, feed.clock, received, rng))

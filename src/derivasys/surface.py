@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from derivasys.analytics.svi import total_variance
+from derivasys.analytics.arbitrage import YES
+from derivasys.analytics.term import (
+    CONVEX,
+    LINEAR,
+    METHODS,
+    SLICE,
+    WIDTH,
+    fill_distribution,
+    fill_w,
+    make_convex,
+    place,
+)
+from derivasys.analytics.term_delta import delta_goal, delta_root
+from derivasys.analytics.term_proof import curve_butterfly
+from derivasys.frames import frame
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Numbers = float | Floats
+DeltaConvention = Literal["forward", "premium_adjusted"]
+FlyConvention = Literal["full", "half", "market_strangle"]
 
 STATES = ("fitted", "held", "rejected")
 FITTED, HELD, REJECTED = range(3)
 VERDICTS = ("certified", "violated", "unchecked")
 CERTIFIED, VIOLATED, UNCHECKED = range(3)
+
+
+class NodeConventions(Struct, frozen=True, kw_only=True):
+    """What a node means: the delta it is named by, and the fly that is published."""
+
+    delta: DeltaConvention = "forward"
+    """N(d1) and N(d1) − 1 on the forward, or less the premium, for options settled in the coin."""
+    fly: FlyConvention = "full"
+    """call + put − 2 ATMF, half of that, or the vol of the market strangle − ATMF."""
+
+
+class _Curve(NamedTuple):
+    """A smile as `analytics.term` has it, with its time and forward."""
+
+    numbers: Floats
+    kind: int
+    tau: float
+    forward: float
 
 
 class Board(Struct, frozen=True):
@@ -96,31 +131,161 @@ class Surface(Struct, frozen=True):
     min_g: Floats
     min_g_k: Floats
     calendar_margin: Floats
-    nodes: Any
+    conventions: NodeConventions
+    delta_nodes: Any
     """`nodes.deltas.Nodes`."""
-    tenors: Any
+    tenor_nodes: Any
     """`nodes.tenors.TenorNodes`."""
+    variance_swap_w: Floats
+    """E[−2 ln(S/F)] of each smile; the variance-swap vol is √(w / tau)."""
+    variance_swap_extrapolated: Floats
+    """Share of it that is owed to strikes outside the used quotes: the smile's wings, not the market."""
+    vol_index_30d: float
+    """30-day variance-swap vol, decimal; NaN where 30 days lie outside the expiries."""
     board: Board
+    strangles: Floats | None = None
+    """(n, 8) market-strangle vols by delta, where the convention asks for them."""
+    tenor_strangles: Floats | None = None
     stages_ms: dict[str, float] | None = None
     """Time spent by stage of the cycle; None where no clock was read."""
 
     def __len__(self) -> int:
         return len(self.expiries)
 
-    def total_variance(self, expiry: int, k: float | Floats) -> Floats:
-        """Return w(k) of one expiry (ms UTC). NaN when it was rejected; ValueError when it is not listed."""
-        a, b, rho, m, sigma = self.params[self._at(expiry)]
-        return total_variance(k, a=a, b=b, rho=rho, m=m, sigma=sigma)
-
-    def vol(self, expiry: int, *, k: float | Floats | None = None, strike: float | Floats | None = None) -> Floats:
-        """Return the vol, decimal, of one expiry at log-moneyness `k` or at `strike` (quote currency)."""
-        if (k is None) == (strike is None):
-            raise ValueError("give either k or strike")
-        at = self._at(expiry)
-        if k is None:
-            k = np.log(np.asarray(strike) / self.forward[at])
+    @property
+    def variance_swap_vol(self) -> Floats:
+        """Variance-swap vol of each smile, decimal."""
         with np.errstate(invalid="ignore"):
-            return np.asarray(np.sqrt(self.total_variance(expiry, k) / self.tau[at]))
+            return np.asarray(np.sqrt(self.variance_swap_w / self.tau))
+
+    @property
+    def certificate(self) -> dict[int, dict[str, Any]]:
+        """By expiry: the verdicts on butterfly, calendar and Lee, and the margins."""
+        return {
+            expiry: {
+                "butterfly": VERDICTS[self.butterfly[at]],
+                "calendar": VERDICTS[self.calendar[at]],
+                "lee": VERDICTS[self.lee[at]],
+                "min_g": float(self.min_g[at]),
+                "min_g_k": float(self.min_g_k[at]),
+                "calendar_margin": float(self.calendar_margin[at]),
+            }
+            for at, expiry in enumerate(self.expiries)
+        }
+
+    def vol(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
+            k: Numbers | None = None, delta: Numbers | None = None) -> Floats:  # fmt: skip
+        """Return the Black vol, decimal, at an `expiry` (ms UTC) or `tau` (years), and a strike, `k` or `delta`.
+
+        `delta` is signed (−0.25 is a put) in the surface's convention. Between expiries the curve is that of the
+        tenor rows (`analytics.term`). NaN where the expiry was rejected or the delta is not reached; ValueError for
+        an expiry that is not listed.
+        """
+        curve = self._curve(expiry, tau)
+        w = self._w(curve, self._k(curve, strike, k, delta))
+        return np.asarray(np.sqrt(w / curve.tau))
+
+    def total_variance(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
+                       k: Numbers | None = None, delta: Numbers | None = None) -> Floats:  # fmt: skip
+        """Return w = vol² tau at the same places."""
+        curve = self._curve(expiry, tau)
+        return self._w(curve, self._k(curve, strike, k, delta))
+
+    def density(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
+                k: Numbers | None = None) -> Floats:  # fmt: skip
+        """Return the risk-neutral density: per unit of strike at a `strike`, per unit of log-moneyness at `k`."""
+        curve = self._curve(expiry, tau)
+        at = self._k(curve, strike, k, None)
+        density = self._distribution(curve, at)[1]
+        return density if strike is None else density / (curve.forward * np.exp(at))
+
+    def cdf(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
+            k: Numbers | None = None) -> Floats:  # fmt: skip
+        """Return the risk-neutral probability of a settlement at or below a strike."""
+        curve = self._curve(expiry, tau)
+        return self._distribution(curve, self._k(curve, strike, k, None))[0]
+
+    def nodes(self) -> dict[str, list[Any]]:
+        """Return the delta nodes as columns, one entry an expiry and node; vols are decimals."""
+        table = self.delta_nodes
+        names = table.names
+        columns: dict[str, list[Any]] = {
+            "expiry": [expiry for expiry in self.expiries for _ in names],
+            "tau": np.repeat(self.tau, len(names)).tolist(),
+            "node": list(names) * len(self),
+            "strike": (self.forward[:, None] * np.exp(table.k)).ravel().tolist(),
+        }
+        for name in ("k", "delta", "vol", "bid_vol", "ask_vol", "quotes", "age_s"):
+            columns[name] = getattr(table, name).ravel().tolist()
+        columns["is_extrapolated"] = (table.is_extrapolated == 1.0).ravel().tolist()
+        return columns
+
+    def tenors(self) -> dict[str, list[Any]]:
+        """Return the fixed tenors as columns, one entry a tenor; vols are decimals by node."""
+        rows = self.tenor_nodes
+        columns: dict[str, list[Any]] = {
+            "label": list(rows.labels),
+            "tau": rows.tau.tolist(),
+            "forward": rows.forward.tolist(),
+            "method": [METHODS[at] for at in rows.method.tolist()],
+            "butterfly": [VERDICTS[at] for at in rows.butterfly.tolist()],
+            "calendar": [VERDICTS[at] for at in rows.calendar.tolist()],
+            "is_extrapolated": rows.is_extrapolated.tolist(),
+        }
+        for at, name in enumerate(self.delta_nodes.names):
+            columns[name] = rows.vol[:, at].tolist()
+        return columns
+
+    def to_frame(self) -> Any:
+        """Return `nodes()` as a pandas DataFrame where pandas is installed, else as a pyarrow Table."""
+        return frame(self.nodes())
+
+    def _curve(self, expiry: int | None, tau: float | None) -> _Curve:
+        if (expiry is None) == (tau is None):
+            raise ValueError("give either expiry or tau")
+        numbers = np.full(WIDTH, np.nan)
+        if expiry is not None:
+            at = self._at(expiry)
+            numbers[:5] = numbers[5:10] = self.params[at]
+            return _Curve(numbers, SLICE, float(self.tau[at]), float(self.forward[at]))
+        assert tau is not None
+        if not tau > 0:
+            raise ValueError(f"tau {tau} is not above zero")
+        live = np.flatnonzero(np.isfinite(self.params).all(axis=1) & (self.forward > 0) & (self.tau > 0))
+        if not len(live):
+            return _Curve(numbers, SLICE, tau, np.nan)
+        kind, _, _ = place(tau, self.tau[live], self.params[live], numbers)
+        if kind == LINEAR and curve_butterfly(numbers, kind) != YES:
+            make_convex(numbers)
+            kind = CONVEX
+        forwards = np.log(self.forward[live])
+        return _Curve(numbers, kind, tau, float(np.exp(np.interp(tau, self.tau[live], forwards))))
+
+    def _k(self, curve: _Curve, strike: Numbers | None, k: Numbers | None, delta: Numbers | None) -> Floats:
+        if (strike is None) + (k is None) + (delta is None) != 2:
+            raise ValueError("give one of strike, k and delta")
+        if k is not None:
+            return np.asarray(k, np.float64)
+        if strike is not None:
+            return np.asarray(np.log(np.asarray(strike) / curve.forward))
+        adjusted = self.conventions.delta == "premium_adjusted"
+        targets = np.asarray(delta, np.float64)
+        if not ((np.abs(targets) < 1.0) & (targets != 0.0)).all():
+            raise ValueError(f"delta {delta} is not between −1 and 1, or is 0")
+        roots = [delta_root(*delta_goal(at, adjusted), curve.numbers, curve.kind) for at in targets.ravel().tolist()]
+        return np.array(roots).reshape(targets.shape)
+
+    @staticmethod
+    def _w(curve: _Curve, k: Floats) -> Floats:
+        w = np.empty(k.size)
+        fill_w(k.ravel(), curve.numbers, curve.kind, w)
+        return np.where(w > 0.0, w, np.nan).reshape(k.shape)
+
+    @staticmethod
+    def _distribution(curve: _Curve, k: Floats) -> tuple[Floats, Floats]:
+        cdf, density = np.empty(k.size), np.empty(k.size)
+        fill_distribution(k.ravel(), curve.numbers, curve.kind, cdf, density)
+        return cdf.reshape(k.shape), density.reshape(k.shape)
 
     def _at(self, expiry: int) -> int:
         try:

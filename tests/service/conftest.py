@@ -17,10 +17,10 @@ START_S_MAX = 60.0
 
 
 class Up:
-    """A running `derivasys up`, as a process of its own."""
+    """A running `derivasys up` (or another command that serves), as a process of its own."""
 
-    def __init__(self, *arguments: str, port: int = 0) -> None:
-        command = [sys.executable, "-m", "derivasys.cli", "up", "--port", str(port), *arguments]
+    def __init__(self, *arguments: str, port: int = 0, command: str = "up") -> None:
+        command = [sys.executable, "-m", "derivasys.cli", command, "--port", str(port), *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.output: list[str] = []
         self._told = threading.Event()
@@ -32,6 +32,11 @@ class Up:
             raise AssertionError("did not start: " + "".join(self.output))
         self.port = int(self.url.rstrip("/").rpartition(":")[2])
         self.ws = self.url.replace("http", "ws") + "ws"
+
+    @classmethod
+    def of(cls, command: str, *arguments: str) -> Up:
+        """Return another command that serves, running."""
+        return cls(*arguments, command=command)
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -46,7 +46,7 @@ def test_the_replayed_surface_is_the_recorded_one(up):
     whole = dv.fit(BTC_SUMMARY)
     for at, smile in enumerate(surface(up, "BTC").smiles):
         assert smile.expiry == whole.expiries[at]
-        assert smile.atm_vol == pytest.approx(100 * float(whole.nodes.vol[at, 8]), abs=0.4), "the clock runs on"
+        assert smile.atm_vol == pytest.approx(100 * float(whole.delta_nodes.vol[at, 8]), abs=0.4), "the clock runs on"
 
 
 def test_it_says_that_it_is_a_replay(up):

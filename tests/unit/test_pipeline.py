@@ -66,7 +66,7 @@ def test_only_dirty_expiries_are_calibrated():
     (after,) = pipeline.drain(now_ns)
     assert after.read_ns.tolist() == [NOW_NS, now_ns]
     np.testing.assert_allclose(after.params[0], before.params[0], rtol=1e-7)
-    np.testing.assert_allclose(after.nodes.vol[0], before.nodes.vol[0], rtol=1e-6)
+    np.testing.assert_allclose(after.delta_nodes.vol[0], before.delta_nodes.vol[0], rtol=1e-6)
     assert after.tau[0] == before.tau[0]
     assert after.vol(LATER_MS, k=0.0) == pytest.approx(0.7, abs=0.01)
     rows = after.board.slot == 0

@@ -314,6 +314,7 @@ export interface Smile {
   atm?: number
   atm_vol?: number
   variance_swap_vol?: number
+  variance_swap_extrapolated?: number
   params?: SviParams
   risk_reversals?: {
     [k: string]: number
@@ -394,7 +395,7 @@ export interface TenorRow {
     [k: string]: number
   }
   is_extrapolated: boolean
-  method: 'convex_price' | 'linear_total_variance' | 'slice'
+  method: 'convex_price' | 'linear_total_variance' | 'scaled_slice' | 'shifted_slice' | 'slice'
   butterfly: 'certified' | 'unchecked' | 'violated'
   calendar: 'certified' | 'unchecked' | 'violated'
 }

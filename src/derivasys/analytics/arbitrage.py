@@ -36,6 +36,8 @@ YES, NO, UNDECIDED = 1, 0, -1
 _ERROR_BASE = 2e-14
 _ERROR_LEVEL = 4e-15
 _DEPTH_MAX = 40
+_SCAN = np.sinh(np.linspace(-8.0, 8.0, 65))
+_GOLDEN = 0.381966011250105
 _BINOMIAL = np.array([[math.comb(i, j) / math.comb(10, j) if j <= i else 0.0 for j in range(11)] for i in range(11)])
 
 
@@ -296,25 +298,27 @@ def calendar_kernel(p: FloatArray, q: FloatArray) -> int:
 @njit(cache=True, error_model="numpy")
 def _least_g(p: FloatArray) -> tuple[float, float]:
     """Return (least g, its k) for display: scan in u = asinh((k - m)/sigma), then golden section; limits included."""
-    best, best_u = np.inf, 0.0
-    for i in range(81):
-        u = -8.0 + 0.2 * i
-        value = g_at(p[3] + p[4] * math.sinh(u), p[0], p[1], p[2], p[3], p[4])
+    a, b, rho, m, sigma = p[0], p[1], p[2], p[3], p[4]
+    best, at, slot = np.inf, m, 0
+    for i in range(_SCAN.shape[0]):
+        value = g_at(m + sigma * _SCAN[i], a, b, rho, m, sigma)
         if value < best:
-            best, best_u = value, u
-    low, high = best_u - 0.2, best_u + 0.2
-    for _ in range(28):
-        u1, u2 = low + 0.381966011250105 * (high - low), low + 0.618033988749895 * (high - low)
-        g1 = g_at(p[3] + p[4] * math.sinh(u1), p[0], p[1], p[2], p[3], p[4])
-        g2 = g_at(p[3] + p[4] * math.sinh(u2), p[0], p[1], p[2], p[3], p[4])
+            best, slot = value, i
+    low = m + sigma * _SCAN[max(slot - 1, 0)]
+    high = m + sigma * _SCAN[min(slot + 1, _SCAN.shape[0] - 1)]
+    k1, k2 = low + _GOLDEN * (high - low), high - _GOLDEN * (high - low)
+    g1, g2 = g_at(k1, a, b, rho, m, sigma), g_at(k2, a, b, rho, m, sigma)
+    for _ in range(24):
         if g1 < g2:
-            high = u2
+            high, k2, g2 = k2, k1, g1
+            k1 = low + _GOLDEN * (high - low)
+            g1 = g_at(k1, a, b, rho, m, sigma)
         else:
-            low = u1
-    u = 0.5 * (low + high)
-    at = p[3] + p[4] * math.sinh(u)
-    best = min(best, g_at(at, p[0], p[1], p[2], p[3], p[4]))
-    right, left = p[1] * (1.0 + p[2]), p[1] * (1.0 - p[2])
+            low, k1, g1 = k1, k2, g2
+            k2 = high - _GOLDEN * (high - low)
+            g2 = g_at(k2, a, b, rho, m, sigma)
+    best, at = (g1, k1) if g1 < g2 else (g2, k2)
+    right, left = b * (1.0 + rho), b * (1.0 - rho)
     if 0.25 - right * right / 16.0 < best:
         best, at = 0.25 - right * right / 16.0, np.inf
     if 0.25 - left * left / 16.0 < best:
@@ -329,27 +333,31 @@ def _least_gap(p: FloatArray, q: FloatArray) -> tuple[float, float]:
         return -np.inf, np.inf
     if q[1] * (1.0 - q[2]) < p[1] * (1.0 - p[2]):
         return -np.inf, -np.inf
-    best, at, width = np.inf, 0.0, 0.0
+    best, at, low, high = np.inf, 0.0, 0.0, 0.0
+    wide = max(p[4], q[4], abs(p[3] - q[3]))
     for side in range(2):
-        centre, sigma = (q[3], q[4]) if side else (0.5 * (p[3] + q[3]), max(p[4], q[4], abs(p[3] - q[3])))
-        for i in range(49):
-            u = -7.2 + 0.3 * i
-            k = centre + sigma * math.sinh(u)
-            gap = w_at(k, q[0], q[1], q[2], q[3], q[4]) - w_at(k, p[0], p[1], p[2], p[3], p[4])
+        centre, sigma = (q[3], q[4]) if side else (0.5 * (p[3] + q[3]), wide)
+        for i in range(0, _SCAN.shape[0], 2):
+            k = centre + sigma * _SCAN[i]
+            gap, _ = _gap_with_error(k, p, q)
             if gap < best:
-                best, at, width = gap, k, 0.32 * sigma * math.cosh(u)
-    low, high = at - width, at + width
-    for _ in range(28):
-        k1, k2 = low + 0.381966011250105 * (high - low), low + 0.618033988749895 * (high - low)
-        g1 = w_at(k1, q[0], q[1], q[2], q[3], q[4]) - w_at(k1, p[0], p[1], p[2], p[3], p[4])
-        g2 = w_at(k2, q[0], q[1], q[2], q[3], q[4]) - w_at(k2, p[0], p[1], p[2], p[3], p[4])
+                best, at = gap, k
+                low = centre + sigma * _SCAN[max(i - 2, 0)]
+                high = centre + sigma * _SCAN[min(i + 2, _SCAN.shape[0] - 1)]
+    k1, k2 = low + _GOLDEN * (high - low), high - _GOLDEN * (high - low)
+    (g1, _), (g2, _) = _gap_with_error(k1, p, q), _gap_with_error(k2, p, q)
+    for _ in range(24):
         if g1 < g2:
-            high = k2
+            high, k2, g2 = k2, k1, g1
+            k1 = low + _GOLDEN * (high - low)
+            g1, _ = _gap_with_error(k1, p, q)
         else:
-            low = k1
-    k = 0.5 * (low + high)
-    gap = w_at(k, q[0], q[1], q[2], q[3], q[4]) - w_at(k, p[0], p[1], p[2], p[3], p[4])
-    return (gap, k) if gap < best else (best, at)
+            low, k1, g1 = k1, k2, g2
+            k2 = high - _GOLDEN * (high - low)
+            g2, _ = _gap_with_error(k2, p, q)
+    if g1 < best:
+        best, at = g1, k1
+    return (g2, k2) if g2 < best else (best, at)
 
 
 @njit(cache=True, error_model="numpy")

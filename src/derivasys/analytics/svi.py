@@ -18,6 +18,7 @@ FloatLike = float | FloatArray
 
 PUBLISHED_DIGITS = 9
 """Significant decimal digits of published parameters; certificates are about the rounded values."""
+_POWERS = 10.0 ** np.arange(23)
 
 
 class SviJw(NamedTuple):
@@ -156,15 +157,46 @@ def lee_slopes(*, b: FloatLike, rho: FloatLike) -> tuple[FloatArray, FloatArray]
     return np.asarray(b * (1.0 - np.asarray(rho))), np.asarray(b * (1.0 + np.asarray(rho)))
 
 
+@njit(cache=True, error_model="numpy")
+def _round_decimal(values: FloatArray, out: FloatArray) -> bool:
+    """Fill out with values at `PUBLISHED_DIGITS` significant digits; False if an exponent is beyond the exact powers.
+
+    An integer below 2**53 over (or times) an exact power of ten is rounded once: the double nearest to the decimal.
+    """
+    complete = True
+    for i in range(values.shape[0]):
+        x = values[i]
+        out[i] = x
+        if x == 0.0 or not math.isfinite(x):
+            continue
+        places = PUBLISHED_DIGITS - 1 - math.floor(math.log10(abs(x)))
+        for _ in range(2):  # the logarithm may be off by one at powers of ten
+            if not -6 <= places <= 22:
+                complete = False
+                break
+            scaled = np.rint(x * _POWERS[places]) if places >= 0 else np.rint(x / _POWERS[-places])
+            if abs(scaled) < _POWERS[PUBLISHED_DIGITS - 1]:
+                places += 1
+            elif abs(scaled) >= _POWERS[PUBLISHED_DIGITS]:
+                places -= 1
+            else:
+                out[i] = scaled / _POWERS[places] if places >= 0 else scaled * _POWERS[-places]
+                break
+    return complete
+
+
 def round_published(params: npt.ArrayLike) -> FloatArray:
     """Return the parameters rounded to 9 significant decimal digits: each the double nearest to that decimal.
 
     Any shape; signs, zeros, NaN and infinities pass through. A JSON encoder prints the result with at most nine
     digits, so what a client reads is exactly what was certified. Idempotent.
     """
-    values = np.asarray(params, dtype=np.float64)
-    rounded = [float(f"{x:.8e}") for x in values.ravel().tolist()]
-    return np.array(rounded, dtype=np.float64).reshape(values.shape)
+    values = np.ascontiguousarray(params, dtype=np.float64)
+    out = np.empty_like(values)
+    if not _round_decimal(values.reshape(-1), out.reshape(-1)):
+        decimals = [float(f"{x:.{PUBLISHED_DIGITS - 1}e}") for x in values.ravel().tolist()]
+        return np.array(decimals, dtype=np.float64).reshape(values.shape)
+    return out
 
 
 def raw_to_jw(tau: float, *, a: float, b: float, rho: float, m: float, sigma: float) -> SviJw:

@@ -16,11 +16,14 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from derivasys.connect.session import Budget, Endpoint, Reconnect, Session, Venue, batches
+from derivasys.connect.session import Budget, Endpoint, Reconnect, Session, Venue
+from derivasys.connect.subscriptions import RelistTimer, Subscriptions
 
 VENUE = "deribit"
 PRODUCTION = Endpoint(ws="wss://streams.deribit.com", http="https://www.deribit.com")
 _REST = "/api/v2"
+INVERSE_CCYS = ("BTC", "ETH")
+CCYS = (*INVERSE_CCYS, "SOL", "XRP", "AVAX", "TRX", "HYPE")
 CHANNELS_PER_CALL = 400
 CALL_BYTES_MAX = 28_000
 """A request may have 32 kB; the envelope takes some."""
@@ -35,15 +38,6 @@ RELIST_DELAY_S = 2.0
 RELIST_EVERY_S = 600.0
 """Listings are fetched this often even if no lifecycle message told of a change."""
 _NS = 1_000_000_000
-
-
-class _Stream:
-    """The channels that should never all be silent together: one currency's options, futures or index."""
-
-    def __init__(self, now_ns: int) -> None:
-        self.channels: set[str] = set()
-        self.last_ns = now_ns
-        self.is_retried = False
 
 
 class _Pending(Struct):
@@ -61,57 +55,48 @@ class DeribitSession:
 
     def __init__(self, ccys: Sequence[str], now_ns: int) -> None:
         self.relisting: list[str] = []
-        self.refused: set[str] = set()
+        self._channels = Subscriptions(CHANNELS_PER_CALL, CALL_BYTES_MAX, STREAM_SILENCE_S_MAX)
+        self.refused = self._channels.refused
         """Channels asked for and missing from the acknowledgement."""
-        self.subscribed: set[str] = set()
-        self._ccys = tuple(ccys)
-        self._wanted: dict[str, str] = {}
-        """Channel → stream."""
-        self._queue: list[tuple[bool, list[str]]] = []
+        self.subscribed = self._channels.subscribed
+        self._ccys = frozenset(ccys)
+        # Inverse contracts are listed under their coin, all linear ones under USDC.
+        self._settlements = [ccy for ccy in ccys if ccy in INVERSE_CCYS] + ["USDC"]
         self._pending: dict[int, _Pending] = {}
         self._next_id = 1
         self._budget = Budget(SUBSCRIBE_POOL, SUBSCRIBE_REFILL, SUBSCRIBE_COST, now_ns)
-        self._streams: dict[str, _Stream] = {}
-        self._stream_by_channel: dict[bytes, _Stream] = {}
         self._last_frame_ns = now_ns
         self._is_open = False
-        self._relist_at_ns: int | None = None
-        self._listed: set[str] = set()
+        self._timer = RelistTimer(RELIST_EVERY_S, RELIST_DELAY_S, now_ns)
         self._relist(now_ns)
 
     # --- listing ---
 
     def _relist(self, now_ns: int) -> None:
         self.relisting = [
-            f"{_REST}/public/get_instruments?currency={ccy}&kind={kind}&expired=false"
-            for ccy in self._ccys
+            f"{_REST}/public/get_instruments?currency={settlement}&kind={kind}&expired=false"
+            for settlement in self._settlements
             for kind in ("option", "future")
         ]
-        self._relist_at_ns = now_ns + int(RELIST_EVERY_S * _NS)
+        self._timer.restart(now_ns)
 
     def listed(self, path: str, payload: bytes, now_ns: int) -> None:
         """Queue subscriptions for what a listing shows and this connection lacks."""
-        rows = _LISTING.decode(payload).result
-        added = []
-        for row in rows:
-            if row.kind not in ("option", "future") or row.instrument_name in self._listed:
-                continue
-            self._listed.add(row.instrument_name)
-            channel = f"ticker.{row.instrument_name}.100ms"
-            self._wanted[channel] = _stream_of(channel)
-            added.append(channel)
-        for ccy in self._ccys:
-            for channel in (
-                f"instrument.state.option.{ccy}",
-                f"instrument.creation.option.{ccy}",
-                f"trades.option.{ccy}.100ms",
-                f"deribit_price_index.{ccy.lower()}_usd",
-                "platform_state",
-            ):
-                if channel not in self._wanted:
-                    self._wanted[channel] = _stream_of(channel)
-                    added.append(channel)
-        self._queue += [(True, run) for run in batches(added, CHANNELS_PER_CALL, CALL_BYTES_MAX) if run]
+        rows = [
+            row
+            for row in _LISTING.decode(payload).result
+            if row.kind in ("option", "future") and row.base_currency in self._ccys
+        ]
+        channels = [f"ticker.{row.instrument_name}.100ms" for row in rows]
+        channels += dict.fromkeys(f"deribit_price_index.{row.price_index}" for row in rows if row.price_index)
+        for settlement in self._settlements:
+            channels += [
+                f"instrument.state.option.{settlement}",
+                f"instrument.creation.option.{settlement}",
+                f"trades.option.{settlement}.100ms",
+            ]
+        channels.append("platform_state")
+        self._channels.want((channel, _stream_of(channel)) for channel in channels)
 
     # --- conversation ---
 
@@ -133,10 +118,7 @@ class DeribitSession:
             if channel[:1] == b"i":
                 self._lifecycle(payload, now_ns)
             else:
-                stream = self._stream_by_channel.get(channel)
-                if stream is not None:
-                    stream.last_ns = now_ns
-                    stream.is_retried = False
+                self._channels.heard(channel, now_ns)
             return []
         return self._control(payload, now_ns)
 
@@ -147,15 +129,15 @@ class DeribitSession:
         for pending in self._pending.values():
             if now_ns - pending.sent_ns > ANSWER_S_MAX * _NS:
                 raise Reconnect(f"no answer to a call for {ANSWER_S_MAX:g} s")
-        self._check_streams(now_ns)
-        if self._relist_at_ns is not None and now_ns >= self._relist_at_ns:
+        self._channels.check(now_ns)
+        if self._timer.is_due(now_ns):
             self._relist(now_ns)
         return self._send_queue(now_ns)
 
     def _control(self, payload: bytes, now_ns: int) -> list[bytes]:
         try:
             message = _CONTROL.decode(payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return []  # the decoder counts it
         if message.method == "heartbeat":
             if message.params is not None and message.params.type == "test_request":
@@ -172,61 +154,28 @@ class DeribitSession:
         accepted = set(result) if isinstance(result, list) else set()
         for channel in pending.channels:
             if channel in accepted:
-                self.refused.discard(channel)
-                self.subscribed.add(channel)
-                name = self._wanted.get(channel, "")
-                if name:
-                    stream = self._streams.setdefault(name, _Stream(now_ns))
-                    stream.channels.add(channel)
-                    self._stream_by_channel[channel.encode()] = stream
+                self._channels.grant(channel, now_ns)
             else:
-                # Dropped without an error: the contract has gone, or was not there yet. The next listing tells.
-                self.refused.add(channel)
-                self._forget(channel)
-
-    def _forget(self, channel: str) -> None:
-        self._wanted.pop(channel, None)
-        self.subscribed.discard(channel)
-        if channel.startswith("ticker."):
-            self._listed.discard(channel[7:].rpartition(".")[0])
-        stream = self._stream_by_channel.pop(channel.encode(), None)
-        if stream is not None:
-            stream.channels.discard(channel)
+                self._channels.refuse(channel)  # dropped without an error: it has gone, or was not there yet
 
     def _lifecycle(self, payload: bytes, now_ns: int) -> None:
         try:
             row = _LIFECYCLE.decode(payload).params.data
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return  # the decoder counts it
         channel = f"ticker.{row.instrument_name}.100ms"
         if row.state in ("delivered", "closed", "archivized", "terminated", "settled"):
-            if channel in self.subscribed:
-                self._queue.append((False, [channel]))
-                self._forget(channel)
-        elif row.instrument_name not in self._listed:
-            soon = now_ns + int(RELIST_DELAY_S * _NS)
-            if self._relist_at_ns is None or self._relist_at_ns > soon:
-                self._relist_at_ns = soon
-
-    def _check_streams(self, now_ns: int) -> None:
-        for name, stream in self._streams.items():
-            if not stream.channels or now_ns - stream.last_ns <= STREAM_SILENCE_S_MAX * _NS:
-                continue
-            if stream.is_retried:
-                raise Reconnect(f"stream {name} silent for {2 * STREAM_SILENCE_S_MAX:g} s")
-            stream.is_retried = True
-            stream.last_ns = now_ns
-            # A repeated subscription is acknowledged but sends nothing: unsubscribe first.
-            for run in batches(sorted(stream.channels), CHANNELS_PER_CALL, CALL_BYTES_MAX):
-                self._queue += [(False, run), (True, run)]
+            self._channels.drop(channel)
+        elif channel not in self._channels:
+            self._timer.soon(now_ns)
 
     def _send_queue(self, now_ns: int) -> list[bytes]:
         out = []
-        while self._is_open and self._queue and self._budget.take(now_ns):
-            is_subscribe, channels = self._queue.pop(0)
+        while self._is_open and self._channels.queue and self._budget.take(now_ns):
+            is_subscribe, channels = self._channels.take(now_ns)
             method = "public/subscribe" if is_subscribe else "public/unsubscribe"
             self._pending[self._next_id] = _Pending(tuple(channels), now_ns, is_subscribe)
-            out.append(self._call(method, {"channels": channels}))
+            out.append(self._call(method, {"channels": list(channels)}))
         return out
 
     def _call(self, method: str, params: dict[str, object]) -> bytes:
@@ -249,6 +198,8 @@ def _stream_of(channel: str) -> str:
 class _ListingRow(Struct):
     instrument_name: str
     kind: str
+    base_currency: str = ""
+    price_index: str | None = None
 
 
 class _Listing(Struct):
@@ -294,4 +245,4 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [DeribitSession(ccys, now_ns)]
 
 
-DERIBIT = Venue(VENUE, PRODUCTION, ("BTC", "ETH"), f"{_REST}/public/test", _sessions)
+DERIBIT = Venue(VENUE, PRODUCTION, CCYS, f"{_REST}/public/test", _sessions)

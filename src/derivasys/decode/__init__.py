@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from derivasys.decode import deribit
+from derivasys.decode import binance, bybit, deribit, derive, okx
 from derivasys.messages import Event
 
 
@@ -18,4 +18,8 @@ class Decoder(Protocol):
 
 DECODERS: dict[str, Callable[[], Decoder]] = {
     deribit.VENUE: deribit.Decoder,
+    okx.VENUE: okx.Decoder,
+    bybit.VENUE: bybit.Decoder,
+    binance.VENUE: binance.Decoder,
+    derive.VENUE: derive.Decoder,
 }

@@ -1,18 +1,23 @@
 """The forward of each expiry and venue: one price with its source, standard error and age.
 
-Sources, best first: the venue's own expiry-matched forward, the mid of a dated future when fresh and tight, put-call
-parity, the venue's index (a forward only at zero carry, so the last resort).
+Three statements are combined by inverse variance as far as they agree: the venue's own expiry-matched forward, the mid
+of a dated future when fresh and tight, and put-call parity of the venue's options. The source named is the one of most
+weight. Parity, which is what the quotes themselves say, is also a check on the others: where it differs by more than
+both errors explain, it is left out and the difference reported. The venue's index is a forward only at zero carry, so
+it is the last resort. A forward given by hand is taken as it is.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
-from derivasys.analytics.parity import parity_forward
+from derivasys.analytics.parity_board import parity_board
 from derivasys.estimate.chain import Chain, VenueForward
 
 Source = Literal["venue", "future", "parity", "index", "given"]
@@ -22,10 +27,17 @@ AGE_S_MAX = 60.0
 """An older statement is used only when nothing better is there."""
 FUTURE_AGE_S_MAX = 10.0
 FUTURE_WIDTH_BP_MAX = 20.0
+PARITY_AGE_S_MAX = 120.0
+"""Quotes older than that are no longer quotes (as in `fit.quotes`)."""
 STDERR_BP_MIN = 0.1
 """No source is trusted beyond a tenth of a basis point."""
+VENUE_STDERR_BP_MIN = 0.5
+"""A venue's statement is not of the very moment of a quote. On recorded boards its distance from parity (median 1 to 2
+bp) is no more than parity's own error explains, so its error is not above this (`bench/forwards.py`)."""
 INDEX_STDERR_BP = 50.0
 """Basis of a dated forward against the index that is commonly seen within a month or two."""
+AGREE_SIGMAS = 3.0
+"""Statements further apart than this many joint standard errors are not averaged."""
 
 
 class ForwardEstimate(Struct, frozen=True):
@@ -35,38 +47,109 @@ class ForwardEstimate(Struct, frozen=True):
     source: Source
     stderr_bp: float
     recv_ns: int
+    parity_gap_bp: float = math.nan
+    """Parity above the other statements; NaN where either is missing."""
+    parity_stderr_bp: float = math.nan
+    parity_pairs: int = 0
+    is_disputed: bool = False
+    """Parity differs from the others by more than their errors explain."""
 
 
 NONE = ForwardEstimate(math.nan, "index", math.nan, 0)
+_Statement = tuple[float, float, Source, int]
+"""Price, standard error in bp, source, receive time."""
 
 
 def estimate(chain: Chain, venue: str, slot: int, now_ns: int) -> ForwardEstimate:
     """Return the best forward of one venue for the expiry at `slot` of the chain."""
-    stated = chain.forwards.get((venue, chain.expiries[slot]))
-    if stated is not None:
-        own = _of_venue(stated)
-        if own is not None and now_ns - own.recv_ns <= AGE_S_MAX * 1e9:
-            return own
-        future = _of_future(stated, now_ns)
-        if future is not None:
-            return future
-    else:
+    return estimate_all(chain, (slot,), now_ns)[0][chain.venues.index(venue)]
+
+
+def estimate_all(chain: Chain, slots: Sequence[int], now_ns: int) -> list[list[ForwardEstimate]]:
+    """Return the forwards of the expiries at `slots`, each by venue in the order of `chain.venues`."""
+    parity = _parities(chain, slots, now_ns)
+    return [
+        [
+            _estimate(chain, venue, chain.expiries[slot], stated, now_ns)
+            for venue, stated in zip(chain.venues, row, strict=True)
+        ]
+        for slot, row in zip(slots, parity, strict=True)
+    ]
+
+
+def best(estimates: Sequence[ForwardEstimate]) -> ForwardEstimate:
+    """Return the estimate of least error among the venues'; `NONE` when none has a price."""
+    known = [one for one in estimates if one.price > 0]
+    return min(known, key=lambda one: one.stderr_bp) if known else NONE
+
+
+def prices(estimates: Sequence[Sequence[ForwardEstimate]], venues: int) -> NDArray[np.float64]:
+    """Return the prices by (slot, venue), NaN where there is none."""
+    table = np.full((len(estimates), max(1, venues)), np.nan)
+    for at, row in enumerate(estimates):
+        for venue, one in enumerate(row):
+            table[at, venue] = one.price
+    return table
+
+
+def _estimate(
+    chain: Chain, venue: str, expiry: int, parity: tuple[_Statement | None, int], now_ns: int
+) -> ForwardEstimate:
+    by_parity, pairs = parity
+    stated = chain.forwards.get((venue, expiry))
+    own = _of_venue(stated) if stated is not None else None
+    future = _of_future(stated, now_ns) if stated is not None else None
+    late = own
+    if own is not None and now_ns - own[3] > AGE_S_MAX * 1e9:
         own = None
-    parity = _of_parity(chain, venue, slot)
-    return parity or own or _of_index(chain, venue) or NONE
+    if own is not None and own[2] == "index" and (future is not None or by_parity is not None):
+        own = None
+    others = own if future is None else future if own is None else _combine(own, future)
+    if own is not None and own[2] == "given":
+        others = own
+    if by_parity is None:
+        found = others or late or _of_index(chain, venue)
+        return NONE if found is None else ForwardEstimate(*_fields(found))
+    if others is None:
+        return ForwardEstimate(*_fields(by_parity), math.nan, by_parity[1], pairs)
+    gap_bp = 1e4 * (by_parity[0] / others[0] - 1.0)
+    is_disputed = not _agree(others, by_parity)
+    found = others if others[2] == "given" else _combine(others, by_parity)
+    return ForwardEstimate(*_fields(found), gap_bp, by_parity[1], pairs, is_disputed)
 
 
-def _of_venue(stated: VenueForward) -> ForwardEstimate | None:
+def _fields(of: _Statement) -> tuple[float, Source, float, int]:
+    price, stderr_bp, source, recv_ns = of
+    return price, source, stderr_bp, recv_ns
+
+
+def _agree(one: _Statement, other: _Statement) -> bool:
+    return abs(1e4 * (other[0] / one[0] - 1.0)) <= AGREE_SIGMAS * math.hypot(one[1], other[1])
+
+
+def _combine(one: _Statement, other: _Statement) -> _Statement:
+    """Return the inverse-variance mean of two statements that agree, else the more precise one."""
+    first, second = (one, other) if one[1] <= other[1] else (other, one)
+    if not _agree(one, other):
+        return first
+    weight, weight_other = 1.0 / (first[1] * first[1]), 1.0 / (second[1] * second[1])
+    share = weight_other / (weight + weight_other)
+    price = first[0] + share * (second[0] - first[0])
+    return price, max(STDERR_BP_MIN, 1.0 / math.sqrt(weight + weight_other)), first[2], first[3]
+
+
+def _of_venue(stated: VenueForward) -> _Statement | None:
     if not stated.price > 0:
         return None
     if stated.name == "index_price":
-        return ForwardEstimate(stated.price, "index", INDEX_STDERR_BP, stated.recv_ns)
+        return stated.price, INDEX_STDERR_BP, "index", stated.recv_ns
+    if stated.name == "given":
+        return stated.price, STDERR_BP_MIN, "given", stated.recv_ns
     step_bp = 1e4 * stated.spread / stated.price if stated.spread == stated.spread else 0.0
-    source: Source = "given" if stated.name == "given" else "venue"
-    return ForwardEstimate(stated.price, source, max(STDERR_BP_MIN, step_bp), stated.recv_ns)
+    return stated.price, max(VENUE_STDERR_BP_MIN, step_bp), "venue", stated.recv_ns
 
 
-def _of_future(stated: VenueForward, now_ns: int) -> ForwardEstimate | None:
+def _of_future(stated: VenueForward, now_ns: int) -> _Statement | None:
     bid, ask = stated.future_bid, stated.future_ask
     if not 0 < bid <= ask or now_ns - stated.future_recv_ns > FUTURE_AGE_S_MAX * 1e9:
         return None
@@ -74,32 +157,32 @@ def _of_future(stated: VenueForward, now_ns: int) -> ForwardEstimate | None:
     half_width_bp = 5e3 * (ask - bid) / mid
     if half_width_bp > FUTURE_WIDTH_BP_MAX:
         return None
-    return ForwardEstimate(mid, "future", max(STDERR_BP_MIN, half_width_bp), stated.future_recv_ns)
+    return mid, max(STDERR_BP_MIN, half_width_bp), "future", stated.future_recv_ns
 
 
-def _of_parity(chain: Chain, venue: str, slot: int) -> ForwardEstimate | None:
-    rows = np.arange(chain.starts[slot], chain.starts[slot + 1])
-    rows = rows[(chain.venue[rows] == chain.venues.index(venue)) & chain.is_open[rows]]
-    if len(rows) < 2:
-        return None
-    strike, is_call, is_coin = chain.strike[rows], chain.is_call[rows], chain.is_coin[rows]
-    pair = (strike[1:] == strike[:-1]) & is_call[:-1] & ~is_call[1:]
-    pair &= is_coin[1:] == is_coin[:-1]
-    calls, puts = rows[:-1][pair], rows[1:][pair]
-    if not len(calls):
-        return None
-    is_coin_priced = bool(chain.is_coin[calls[0]])
-    fit = parity_forward(
-        chain.strike[calls], chain.bid[calls], chain.ask[calls],
-        chain.bid[puts], chain.ask[puts], is_coin_priced,
-    )  # fmt: skip
-    if not fit.forward > 0:
-        return None
-    recv_ns = int(min(chain.recv_ns[calls].max(), chain.recv_ns[puts].max()))
-    stderr_bp = max(STDERR_BP_MIN, 1e4 * fit.standard_error / fit.forward)
-    return ForwardEstimate(fit.forward, "parity", stderr_bp, recv_ns)
-
-
-def _of_index(chain: Chain, venue: str) -> ForwardEstimate | None:
+def _of_index(chain: Chain, venue: str) -> _Statement | None:
     price, recv_ns = chain.index.get(venue, (math.nan, 0))
-    return ForwardEstimate(price, "index", INDEX_STDERR_BP, recv_ns) if price > 0 else None
+    return (price, INDEX_STDERR_BP, "index", recv_ns) if price > 0 else None
+
+
+def _parities(chain: Chain, slots: Sequence[int], now_ns: int) -> list[list[tuple[_Statement | None, int]]]:
+    """Return parity's statement and its pairs by slot and venue."""
+    shape = (len(slots), len(chain.venues))
+    forward, stderr = np.empty(shape), np.empty(shape)
+    pairs, newest_ns = np.empty(shape, np.int64), np.empty(shape, np.int64)
+    parity_board(
+        np.asarray(slots, np.int64), chain.starts, chain.venue, chain.strike, chain.is_call, chain.is_coin,
+        chain.is_open, chain.bid, chain.ask, chain.recv_ns, now_ns - int(PARITY_AGE_S_MAX * 1e9),
+        forward, stderr, pairs, newest_ns,
+    )  # fmt: skip
+    stated: list[list[tuple[_Statement | None, int]]] = []
+    for prices_row, errors, counts, times in zip(
+        forward.tolist(), stderr.tolist(), pairs.tolist(), newest_ns.tolist(), strict=True
+    ):
+        stated.append(
+            [
+                ((price, max(STDERR_BP_MIN, 1e4 * error / price), "parity", at), count) if count else (None, 0)
+                for price, error, count, at in zip(prices_row, errors, counts, times, strict=True)
+            ]
+        )
+    return stated

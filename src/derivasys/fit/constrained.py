@@ -15,7 +15,8 @@ from numba import njit
 from derivasys.analytics.arbitrage import NO, YES, Certificate, certify, certify_kernel
 from derivasys.analytics.svi import round_published
 from derivasys.fit.essvi import essvi_board
-from derivasys.fit.joint import SLOPE_TOP, solve_joint
+from derivasys.fit.imposed import SLOPE_TOP
+from derivasys.fit.joint import solve_joint
 from derivasys.fit.slice import centre_and_spread, copy, from_raw, to_raw
 from derivasys.fit.smile import (
     HUBER,
@@ -179,7 +180,8 @@ def _solve(
     rows = x
     converged = False
     for safety in _SAFETIES:
-        _, _, steps, converged = solve_joint(x, *problem, safety, warm, False, tolerance, iterations_max)
+        _, _, steps, done = solve_joint(x, *problem, safety, warm, False, tolerance, iterations_max)
+        converged = converged or done
         used += steps
         warm, iterations_max = True, 6
         solve_joint(x, *problem, safety, True, True, tolerance, 10)
@@ -189,6 +191,19 @@ def _solve(
         if not (verdict == NO).any() and certify(rows).ok.all():
             return rows, rows, converged, used
     return None, rows, converged, used
+
+
+def _between(problem: _Problem, feasible: FloatArray, failed: FloatArray, tolerance: float) -> FloatArray | None:
+    """Return certified rows between a feasible board and a failed one, as near the failed one as repair succeeds."""
+    for share in (0.7, 0.45, 0.25, 0.12, 0.05):
+        x = feasible + share * (failed - feasible)
+        _widen(x, problem.low, problem.high)
+        if not solve_joint(x, *problem, 1.0, True, True, tolerance, 10)[3]:
+            continue
+        rows, verdict = _published(x)
+        if (verdict == YES).all():
+            return rows
+    return None
 
 
 def _essvi(problem: _Problem, x_free: FloatArray) -> FloatArray:
@@ -207,7 +222,7 @@ def _reject(rows: FloatArray, count: IntArray, reasons: npt.NDArray[np.uint8]) -
         bad = ~(certificate.butterfly_ok & certificate.lee_ok & certificate.positive_ok)
         if bad.any():
             keep[index[bad]] = False
-            reasons[index[bad]] |= FitReason.BUTTERFLY
+            reasons[index[bad]] |= np.uint8(FitReason.BUTTERFLY)
             continue
         pairs = np.flatnonzero(~certificate.calendar_ok)
         if pairs.size == 0:
@@ -215,7 +230,7 @@ def _reject(rows: FloatArray, count: IntArray, reasons: npt.NDArray[np.uint8]) -
         earlier, later = index[pairs[0] - 1], index[pairs[0]]
         out = earlier if count[earlier] < count[later] else later
         keep[out] = False
-        reasons[out] |= FitReason.CALENDAR
+        reasons[out] |= np.uint8(FitReason.CALENDAR)
     return keep
 
 
@@ -320,6 +335,10 @@ def _fit_active(
     used += steps
     if rows_ok is not None:
         notes |= np.uint8(0 if converged else FitReason.NOT_CONVERGED)
+        return rows_ok, notes, used
+    rows_ok = _between(problem, x_essvi, x, tolerance)
+    if rows_ok is not None:
+        notes |= np.uint8(FitReason.NOT_CONVERGED)
         return rows_ok, notes, used
     essvi_rows, verdict = _published(x_essvi)
     notes |= np.uint8(FitReason.ESSVI)

@@ -244,12 +244,12 @@ def solve_program(
         if multiplier[j] > 0.0:
             _move(j, multiplier[j], first, second, u1, u2, s)
     solves = 0
-    for outer in range(25):
+    for outer in range(12):
         for _ in range(3 if outer == 0 else 1):
             worst = _sweep(count, first, second, a1, a2, u1, u2, rhs, cap, diagonal, multiplier, s)
         if worst <= tolerance:
             break
-        for _ in range(40):
+        for _ in range(20):
             size = 0 * count  # a literal 0 would make numba compile the callee twice
             for j in range(count):
                 if 0.0 < multiplier[j] < cap[j]:

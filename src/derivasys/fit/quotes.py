@@ -1,11 +1,13 @@
 """Which quotes a smile is fitted to, and why each of the others is not."""
 
+import math
 from enum import IntEnum
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -108,51 +110,89 @@ def select_quotes(
     parity and is used when its twin has no usable quote. Every unused row has exactly one reason. Deterministic.
     """
     limits = rules or QuoteRules()
-    has_bid, has_ask = bid > 0.0, ask > 0.0
-    spread = ask_iv - bid_iv
-    mid = 0.5 * (ask_iv + bid_iv)
-    with np.errstate(invalid="ignore"):
-        checks: list[tuple[QuoteReason, BoolArray]] = [
-            (QuoteReason.EXPIRED, ~(tau > 0.0)),
-            (QuoteReason.SETTLEMENT_WINDOW, tau * _SECONDS_PER_YEAR <= limits.settlement_window_s),
-            (QuoteReason.NO_QUOTE, ~(has_bid | has_ask)),
-            (
-                QuoteReason.BAD_NUMBER,
-                ~np.isfinite(k) | (bid_status == 4) & has_bid | (ask_status == 4) & has_ask,
-            ),
-            (QuoteReason.ONE_SIDED, ~(has_bid & has_ask)),
-            (QuoteReason.CROSSED, bid > ask),
-            (QuoteReason.STALE, ~(np.asarray(age_s) <= limits.staleness_s_max)),
-            (
-                QuoteReason.BELOW_INTRINSIC,
-                (bid_status == 1) | (bid_status == 2) | (ask_status == 1) | (ask_status == 2),
-            ),
-            (QuoteReason.ABOVE_BOUND, (bid_status != 0) | (ask_status != 0)),
-            (QuoteReason.BELOW_TICK, 0.5 * (bid + ask) < limits.ticks_min * np.asarray(tick)),
-            (
-                QuoteReason.WIDE,
-                ~((spread <= limits.spread_iv_max) & (spread <= limits.spread_ratio_max * mid)),
-            ),
-        ]
-    reason = np.zeros(k.shape, dtype=np.uint8)
-    for code, failed in reversed(checks):
-        reason[failed] = code
-    usable = reason == QuoteReason.USED
-    in_the_money = np.where(is_call, k < 0.0, k >= 0.0)
-    yields = usable & in_the_money & (twin >= 0) & usable[twin]
-    reason[yields] = QuoteReason.IN_THE_MONEY
-    with np.errstate(invalid="ignore", divide="ignore"):
-        weight = 1.0 / (2.0 * mid * tau * np.maximum(spread, limits.spread_iv_floor)) ** 2
-    weight = np.where(np.isfinite(weight) & (spread >= 0.0), weight, 0.0)
-    return QuoteSelection(
-        used=reason == QuoteReason.USED,
-        reason=reason,
-        mid_iv=mid,
-        w=mid * mid * tau,
-        weight=weight,
-        w_bid=bid_iv * bid_iv * tau,
-        w_ask=ask_iv * ask_iv * tau,
-    )
+    n = k.shape[0]
+    reason = np.empty(n, dtype=np.uint8)
+    columns = np.empty((5, n))
+    _choose(
+        _floats(k, n), _floats(tau, n), is_call, twin, _floats(bid, n), _floats(ask, n), _floats(tick, n),
+        _floats(bid_iv, n), _floats(ask_iv, n), bid_status, ask_status, _floats(age_s, n),
+        limits.settlement_window_s / _SECONDS_PER_YEAR, limits.staleness_s_max, limits.ticks_min,
+        limits.spread_iv_max, limits.spread_ratio_max, limits.spread_iv_floor, reason, columns,
+    )  # fmt: skip
+    mid, w, weight, w_bid, w_ask = columns
+    return QuoteSelection(reason == QuoteReason.USED, reason, mid, w, weight, w_bid, w_ask)
+
+
+def _floats(values: FloatArray | float, n: int) -> FloatArray:
+    """Return a contiguous float64 array of length n."""
+    return np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.float64), (n,)))
+
+
+@njit(cache=True, error_model="numpy")
+def _choose(
+    k: FloatArray,
+    tau: FloatArray,
+    is_call: BoolArray,
+    twin: IntArray,
+    bid: FloatArray,
+    ask: FloatArray,
+    tick: FloatArray,
+    bid_iv: FloatArray,
+    ask_iv: FloatArray,
+    bid_status: npt.NDArray[np.uint8],
+    ask_status: npt.NDArray[np.uint8],
+    age_s: FloatArray,
+    window: float,
+    stale: float,
+    ticks: float,
+    spread_max: float,
+    ratio_max: float,
+    spread_floor: float,
+    reason: npt.NDArray[np.uint8],
+    out: FloatArray,
+) -> None:
+    """Fill reason (codes of `QuoteReason`, first that applies) and out (5, n) = (mid, w, weight, w_bid, w_ask)."""
+    n = k.shape[0]
+    for i in range(n):
+        has_bid, has_ask = bid[i] > 0.0, ask[i] > 0.0
+        low, high = bid_status[i], ask_status[i]
+        spread = ask_iv[i] - bid_iv[i]
+        mid = 0.5 * (ask_iv[i] + bid_iv[i])
+        if not tau[i] > 0.0:
+            code = 1
+        elif tau[i] <= window:
+            code = 2
+        elif not (has_bid or has_ask):
+            code = 4
+        elif not math.isfinite(k[i]) or (low == 4 and has_bid) or (high == 4 and has_ask):
+            code = 3
+        elif not (has_bid and has_ask):
+            code = 5
+        elif bid[i] > ask[i]:
+            code = 6
+        elif not age_s[i] <= stale:
+            code = 7
+        elif low in (1, 2) or high in (1, 2):
+            code = 8
+        elif low != 0 or high != 0:
+            code = 9
+        elif 0.5 * (bid[i] + ask[i]) < ticks * tick[i]:
+            code = 10
+        elif not (spread <= spread_max and spread <= ratio_max * mid):
+            code = 11
+        else:
+            code = 0
+        reason[i] = code
+        scale = 2.0 * mid * tau[i] * max(spread, spread_floor)
+        out[0, i] = mid
+        out[1, i] = mid * mid * tau[i]
+        out[2, i] = 1.0 / (scale * scale) if spread >= 0.0 and scale > 0.0 else 0.0
+        out[3, i] = bid_iv[i] * bid_iv[i] * tau[i]
+        out[4, i] = ask_iv[i] * ask_iv[i] * tau[i]
+    for i in range(n):
+        inside = k[i] < 0.0 if is_call[i] else k[i] >= 0.0
+        if inside and reason[i] == 0 and twin[i] >= 0 and reason[twin[i]] == 0:
+            reason[i] = 12
 
 
 def mark_outliers(

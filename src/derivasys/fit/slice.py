@@ -17,7 +17,6 @@ FloatArray = npt.NDArray[np.float64]
 
 P, Q, M, LNS = 1, 2, 3, 4
 SLOPE_MAX = 2.0
-ITERATIONS_MAX = 120
 _FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
@@ -143,35 +142,38 @@ def quote_newton(
     return loss * huber * huber
 
 
-@njit(cache=True, error_model="numpy")
-def cholesky_solve(hessian: FloatArray, rhs: FloatArray, frozen: npt.NDArray[np.bool_], out: FloatArray) -> bool:
-    """Fill out with H**-1 rhs (out = 0 where frozen) from the lower triangle of H; False unless positive definite."""
-    n = rhs.shape[0]
-    factor = np.empty((5, 5))
-    for i in range(n):
-        for j in range(i + 1):
-            total = hessian[i, j]
-            if frozen[i] or frozen[j]:
-                total = 1.0 if i == j else 0.0
-            for c in range(j):
-                total -= factor[i, c] * factor[j, c]
-            if i == j:
-                if not total > 0.0:
-                    return False
-                factor[i, i] = math.sqrt(total)
-            else:
-                factor[i, j] = total / factor[j, j]
-    for i in range(n):
-        total = 0.0 if frozen[i] else rhs[i]
-        for j in range(i):
-            total -= factor[i, j] * out[j]
-        out[i] = total / factor[i, i]
-    for i in range(n - 1, -1, -1):
-        total = out[i]
-        for j in range(i + 1, n):
-            total -= factor[j, i] * out[j]
-        out[i] = total / factor[i, i]
-    return True
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
+def add_curvature(
+    x: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float, hessian: FloatArray
+) -> None:
+    """Add sum of (d loss / d w_i) times the Hessian of w(k_i) to the lower triangle: what Gauss-Newton leaves out."""
+    s2 = math.exp(2.0 * x[4])
+    a, p, q, m = x[0], x[1], x[2], x[3]
+    b = 0.5 * (p + q)
+    inverse = 1.0 / (huber * huber)
+    c_pm = c_qm = c_pl = c_mm = c_ml = c_ll = 0.0
+    for i in range(k.shape[0]):
+        y = k[i] - m
+        r = math.sqrt(y * y + s2)
+        up = 0.5 * (r + y)
+        um = 0.5 * (r - y)
+        ir = 1.0 / r
+        error = a + p * up + q * um - w[i]
+        force = weight[i] * error / math.sqrt(1.0 + weight[i] * error * error * inverse)
+        c_pm -= force * up * ir
+        c_qm += force * um * ir
+        c_pl += force * 0.5 * s2 * ir
+        cube = force * b * s2 * ir * ir * ir
+        c_mm += cube
+        c_ml += cube * y
+        c_ll += force * b * s2 * ir * (2.0 - s2 * ir * ir)
+    hessian[3, 1] += c_pm
+    hessian[3, 2] += c_qm
+    hessian[4, 1] += c_pl
+    hessian[4, 2] += c_pl
+    hessian[3, 3] += c_mm
+    hessian[4, 3] += c_ml
+    hessian[4, 4] += c_ll
 
 
 @njit(cache=True, error_model="numpy")
@@ -284,111 +286,3 @@ def seed(
                 best = loss
                 copy(trial, x)
     return best
-
-
-@njit(cache=True, error_model="numpy")
-def retract(x: FloatArray, step: FloatArray, nodes: FloatArray, trial: FloatArray) -> None:
-    """Set trial to x moved by step along curves of (w(nodes), m, lns) rather than straight lines of (a, p, q, m,
-    lns).
-
-    The quotes fix w at three nodes well, and (m, lns) poorly: moving in the node values follows the curved valley
-    that a straight step would leave. To first order trial = x + step; also the straight step where the nodes do not
-    determine (a, p, q), all three in one wing.
-    """
-    sigma, next_sigma = math.exp(x[4]), math.exp(x[4] + step[4])
-    matrix = np.empty((3, 3))
-    value = np.empty(3)
-    for j in range(3):
-        y = nodes[j] - x[3]
-        r = math.sqrt(y * y + sigma * sigma)
-        up, um = 0.5 * (r + y), 0.5 * (r - y)
-        moved = step[0] + step[1] * up + step[2] * um
-        moved += ((x[2] * um - x[1] * up) * step[3] + 0.5 * (x[1] + x[2]) * sigma * sigma * step[4]) / r
-        y = nodes[j] - x[3] - step[3]
-        r = math.sqrt(y * y + next_sigma * next_sigma)
-        matrix[j, 0], matrix[j, 1] = 0.5 * (r + y), 0.5 * (r - y)
-        value[j] = x[0] + x[1] * up + x[2] * um + moved
-    for j in range(5):
-        trial[j] = x[j] + step[j]
-    u1, u2 = matrix[0, 0] - matrix[1, 0], matrix[2, 0] - matrix[1, 0]
-    d1, d2 = matrix[0, 1] - matrix[1, 1], matrix[2, 1] - matrix[1, 1]
-    determinant = u1 * d2 - u2 * d1
-    if abs(determinant) > 1e-7 * (abs(u1 * d2) + abs(u2 * d1)):
-        v1, v2 = value[0] - value[1], value[2] - value[1]
-        trial[1] = (v1 * d2 - v2 * d1) / determinant
-        trial[2] = (u1 * v2 - u2 * v1) / determinant
-        trial[0] = value[1] - trial[1] * matrix[1, 0] - trial[2] * matrix[1, 1]
-
-
-@njit(cache=True, error_model="numpy")
-def descend(
-    x: FloatArray,
-    k: FloatArray,
-    w: FloatArray,
-    weight: FloatArray,
-    huber: float,
-    prior: FloatArray,
-    precision: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    exact: bool,
-) -> tuple[float, int, bool]:
-    """Move x to the local minimum; return (loss with prior, iterations, converged). `exact`: x is already near.
-
-    Gauss-Newton on the pseudo-Huber loss with Levenberg-Marquardt damping, steps bent along the valley (`retract`),
-        bounds by freezing the variables that push against them. Terms of order residual times curvature of w are
-        left out.
-    """
-    gradient, hessian, damped = np.empty(5), np.empty((5, 5)), np.empty((5, 5))
-    step, trial, rhs, scales = np.empty(5), np.empty(5), np.empty(5), np.empty(5)
-    frozen = np.zeros(5, dtype=np.bool_)
-    centre, spread = centre_and_spread(k, weight)
-    nodes = np.empty(3)
-    nodes[0], nodes[1], nodes[2] = centre - 1.2 * spread, centre, centre + 1.2 * spread
-    clip(x, low, high)
-    damping = 1e-3
-    loss = np.inf
-    for iteration in range(ITERATIONS_MAX):
-        loss = quote_newton(x, k, w, weight, huber, gradient, hessian, exact)
-        diagonal0 = hessian[0, 0]
-        for j in range(5):
-            scales[j] = hessian[j, j]
-        for j in range(5):
-            loss += 0.5 * precision[j] * (x[j] - prior[j]) ** 2
-            gradient[j] += precision[j] * (x[j] - prior[j])
-            hessian[j, j] += precision[j]
-            rhs[j] = -gradient[j]
-            frozen[j] = j > 0 and ((x[j] <= low[j] and rhs[j] < 0.0) or (x[j] >= high[j] and rhs[j] > 0.0))
-        floor = -math.exp(x[4]) * math.sqrt(x[1] * x[2])
-        frozen[0] = x[0] <= floor and rhs[0] < 0.0
-        accepted = False
-        predicted = 0.0
-        for _ in range(30):
-            for i in range(5):
-                for j in range(i):
-                    damped[i, j] = hessian[i, j]
-                damped[i, i] = hessian[i, i] + damping * (scales[i] + precision[i]) + 1e-14 * diagonal0
-            if cholesky_solve(damped, rhs, frozen, step):
-                predicted = 0.0
-                for j in range(5):
-                    predicted += 0.5 * step[j] * rhs[j]
-                retract(x, step, nodes, trial)
-                clip(trial, low, high)
-                value = quote_loss(trial, k, w, weight, huber)
-                for j in range(5):
-                    value += 0.5 * precision[j] * (trial[j] - prior[j]) ** 2
-                if value <= loss:
-                    accepted = True
-                    break
-                if predicted <= 1e-13 * (1e-3 + loss):
-                    break
-            damping = max(4.0 * damping, 1e-7)
-        if not accepted:
-            return loss, iteration + 1, predicted <= 1e-9 * (1e-3 + loss)
-        copy(trial, x)
-        if exact and predicted <= 1e-13 * (1e-3 + loss):
-            return value, iteration + 1, True
-        exact = exact or predicted <= 0.02 * (1e-3 + loss)
-        loss = value
-        damping = 0.0 if damping <= 1e-8 else damping * 0.1
-    return loss, ITERATIONS_MAX, False

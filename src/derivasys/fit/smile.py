@@ -10,13 +10,16 @@ from numba import njit
 
 from derivasys.analytics.ssvi import raw_from_ssvi
 from derivasys.analytics.svi import w_at
-from derivasys.fit.slice import SLOPE_MAX, copy, descend, from_raw, quote_loss, seed, to_raw
+from derivasys.fit.descent import descend
+from derivasys.fit.slice import SLOPE_MAX, copy, from_raw, quote_loss, seed, to_raw
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 SPARSE_MAX = 5
 """Slices of at most this many quotes take their shape from a neighbour."""
+GOOD_LOSS = 0.06
+"""Loss per quote up to which a warm start is not checked against a cold one (0.06: a third of a spread off)."""
 HUBER = 1.0
 """Residual, in bid-ask spreads of iv, from which a quote counts linearly rather than quadratically."""
 
@@ -80,8 +83,8 @@ def weak_prior(level: float, prior: FloatArray, precision: FloatArray) -> None:
     )
     precision[0] = 0.0
     precision[1] = precision[2] = 1e-6 / level
-    precision[3] = 1e-3 / level
-    precision[4] = 2e-3
+    precision[3] = 0.0002 / level
+    precision[4] = 0.0004
 
 
 @njit(cache=True, error_model="numpy")
@@ -158,12 +161,14 @@ def _fit_own(
             from_raw(start, other)
         else:
             seed(k, w, weight, huber, math.sqrt(level), low, high, other)
+            if converged and quote_loss(other, k, w, weight, huber) >= loss:
+                break  # a check of a mediocre warm start: even an unfinished cold one would have to be better
         reached, more, done = descend(other, k, w, weight, huber, prior, precision, low, high, warm)
         steps += more
         if reached < loss:
             copy(other, x)
             loss, converged = reached, done
-        if converged:
+        if converged and loss <= GOOD_LOSS * k.shape[0]:
             break
     to_raw(x, raw)
     return quote_loss(x, k, w, weight, huber), steps, converged

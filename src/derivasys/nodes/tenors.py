@@ -1,7 +1,9 @@
-"""The surface at fixed tenors: linear in total variance between two expiries, at constant log-moneyness.
+"""The surface at fixed tenors, free of static arbitrage with the expiries and with one another.
 
-That is the market's habit and keeps calendar order between certified slices; it does not by itself keep butterfly.
-Outside the listed expiries the nearest slice is scaled in time, w·(tau/tau_i), and the row is flagged.
+Between two expiries a row is linear in total variance at constant log-moneyness: the market's habit, calendar order
+kept, butterfly proved row by row (`analytics.term_proof`). Should the proof fail for one row, all rows between those
+expiries become convex combinations of prices, which keep both by construction. Outside the listed expiries the row is
+the nearest slice, scaled or shifted in time, with the exact certificate, and flagged. See `analytics.term`.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from derivasys.analytics.normal import norm_inv
-from derivasys.analytics.svi import w_at
-from derivasys.nodes.deltas import ATM, NODES, TARGETS
+from derivasys.analytics.arbitrage import NO, YES
+from derivasys.analytics.term import CONVEX, LINEAR, WIDTH, make_convex, place
+from derivasys.analytics.term_proof import curve_butterfly
+from derivasys.nodes.deltas import NODES, solve_curves
+from derivasys.surface import CERTIFIED, UNCHECKED, VIOLATED, DeltaConvention
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 TENORS: dict[str, int] = {
     "1D": 1, "2D": 2, "3D": 3, "1W": 7, "2W": 14, "3W": 21,
@@ -25,108 +30,95 @@ TENORS: dict[str, int] = {
 }  # fmt: skip
 """Days by label."""
 TENOR_TAU = np.array(list(TENORS.values()), np.float64) / 365.0
-_D1 = np.array([norm_inv(1.0 + t if t < 0 else t) if at != ATM else 0.0 for at, t in enumerate(TARGETS)])
-"""d1 at each node's target: N(d1) is the call's delta, 1 + the put's."""
-_ITERATIONS_MAX = 60
+INDEX_TAU = 30.0 / 365.0
+"""Of the variance index."""
 
 
 class TenorNodes(NamedTuple):
-    """The surface at T tenors. Rows are NaN when no smile is fitted."""
+    """The surface at T tenors. Numbers are NaN when no smile is fitted."""
 
     forward: Floats  # (T,) log-linear in tau, quote currency
     vol: Floats  # (T, 17), decimal
     k: Floats  # (T, 17)
     is_extrapolated: NDArray[np.bool_]  # (T,)
+    method: Ints  # (T,) index into analytics.term.METHODS
+    butterfly: Ints  # (T,) index into surface.VERDICTS: proved on the whole line, disproved, neither
+    calendar: Ints  # (T,) … against the expiries around it and the rows between them
+    curves: Floats  # (T, 12) of analytics.term
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The tenors' labels, by row."""
+        return tuple(TENORS)
+
+    @property
+    def tau(self) -> Floats:
+        """The tenors in years."""
+        return TENOR_TAU
 
 
-def solve(params: Floats, tau: Floats, forward: Floats) -> TenorNodes:
-    """Return the nodes at TENORS of a surface of n smiles in order of tau, all with finite parameters."""
+def solve(
+    params: Floats,
+    tau: Floats,
+    forward: Floats,
+    is_certified: NDArray[np.bool_],
+    convention: DeltaConvention = "forward",
+) -> TenorNodes:
+    """Return the nodes at TENORS of a surface of n smiles in order of tau, all with finite parameters.
+
+    `is_certified` (n,): whether each smile's own butterfly, calendar and Lee verdicts hold, on which the rows' rest.
+    """
     count = len(TENOR_TAU)
-    vol, k = np.full((count, len(NODES)), np.nan), np.full((count, len(NODES)), np.nan)
+    shape = (count, len(NODES))
+    w, k, curves = np.full(shape, np.nan), np.full(shape, np.nan), np.full((count, WIDTH), np.nan)
+    method, proof = np.zeros(count, np.int64), np.full(count, -1, np.int64)
+    left, right = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    unchecked = np.full(count, UNCHECKED, np.int64)
     if not len(tau):
-        return TenorNodes(np.full(count, np.nan), vol, k, np.ones(count, np.bool_))
-    after = np.clip(np.searchsorted(tau, TENOR_TAU), 1, max(len(tau) - 1, 1))
-    left, right = after - 1, np.minimum(after, len(tau) - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(right > left, (TENOR_TAU - tau[left]) / (tau[right] - tau[left]), 0.0)
-    is_extrapolated = (tau[0] > TENOR_TAU) | (tau[-1] < TENOR_TAU)
-    low = np.where(is_extrapolated & (tau[0] > TENOR_TAU), 0, left)
-    low = np.where(is_extrapolated & (tau[-1] < TENOR_TAU), len(tau) - 1, low)
-    weight_low = np.where(is_extrapolated, TENOR_TAU / tau[low], 1.0 - share)
-    weight_high = np.where(is_extrapolated, 0.0, share)
-    _solve(params, low, right, weight_low, weight_high, _D1, k, vol)
-    vol = np.sqrt(vol / TENOR_TAU[:, None])
-    inner = np.clip(share, 0.0, 1.0)
-    forwards = np.exp((1.0 - inner) * np.log(forward[low]) + inner * np.log(forward[right]))
-    forwards = np.where(is_extrapolated, forward[low], forwards)
-    return TenorNodes(forwards, vol, k, is_extrapolated)
+        nothing = np.full(count, np.nan)
+        return TenorNodes(nothing, w, k, np.ones(count, np.bool_), method, unchecked, unchecked, curves)
+    _place_all(TENOR_TAU, np.ascontiguousarray(tau), np.ascontiguousarray(params), curves, method, left, right, proof)
+    solve_curves(curves, method, convention, k, w)
+    rests = is_certified[left] & is_certified[right]
+    verdict = np.where(proof == YES, CERTIFIED, np.where(proof == NO, VIOLATED, UNCHECKED))
+    span = np.where(right > left, tau[right] - tau[left], 1.0)
+    share = np.where(right > left, (TENOR_TAU - tau[left]) / span, 0.0)
+    return TenorNodes(
+        forward=forward[left] * (forward[right] / forward[left]) ** share,
+        vol=np.sqrt(w / TENOR_TAU[:, None]),
+        k=k,
+        is_extrapolated=(tau[0] > TENOR_TAU) | (tau[-1] < TENOR_TAU),
+        method=method,
+        butterfly=np.where(rests, verdict, UNCHECKED),
+        calendar=np.where(rests, CERTIFIED, UNCHECKED),
+        curves=curves,
+    )
+
+
+def variance_index(variance_swap_w: Floats, tau: Floats) -> float:
+    """Return the 30-day variance-swap vol, decimal: total variance swap linear in tau between the expiries around it.
+
+    As the published volatility indices are formed. NaN where 30 days lie outside the expiries: never extrapolated.
+    """
+    good = np.isfinite(variance_swap_w)
+    w, at = variance_swap_w[good], tau[good]
+    if not len(at) or not at[0] <= INDEX_TAU <= at[-1]:
+        return math.nan
+    return math.sqrt(float(np.interp(INDEX_TAU, at, w)) / INDEX_TAU)
 
 
 @njit(cache=True, error_model="numpy")
-def _solve(
-    params: Floats, low: NDArray[np.int64], high: NDArray[np.int64], weight_low: Floats,
-    weight_high: Floats, d1: Floats, k: Floats, w: Floats,
-) -> None:  # fmt: skip
-    """Fill k and w of every tenor and node: the root of d1(k) = target by bracketing and regula falsi."""
-    atm = len(d1) // 2
-    for i in range(k.shape[0]):
-        p, q, u, v = params[low[i]], params[high[i]], weight_low[i], weight_high[i]
-        w0 = _mixed(0.0, p, q, u, v)
-        if not w0 > 0.0:
+def _place_all(
+    targets: Floats, tau: Floats, params: Floats, curves: Floats, method: Ints, left: Ints, right: Ints, proof: Ints
+) -> None:
+    """Fill every row's curve, its method, the slices it rests on, and the proof of its butterfly (YES, NO, else)."""
+    for i in range(targets.shape[0]):
+        method[i], left[i], right[i] = place(targets[i], tau, params, curves[i])
+        proof[i] = curve_butterfly(curves[i], method[i])
+    for i in range(targets.shape[0]):
+        if method[i] != LINEAR or proof[i] == YES:
             continue
-        k[i, atm], w[i, atm] = 0.0, w0
-        for j in range(len(d1)):
-            if j == atm:
-                continue
-            root = _root(d1[j], math.sqrt(w0), p, q, u, v)
-            k[i, j] = root
-            w[i, j] = _mixed(root, p, q, u, v)
-
-
-@njit(cache=True, error_model="numpy")
-def _mixed(k: float, p: Floats, q: Floats, u: float, v: float) -> float:
-    """Return u w_p(k) + v w_q(k)."""
-    w = u * w_at(k, p[0], p[1], p[2], p[3], p[4])
-    if v != 0.0:
-        w += v * w_at(k, q[0], q[1], q[2], q[3], q[4])
-    return w
-
-
-@njit(cache=True, error_model="numpy")
-def _excess(k: float, target: float, p: Floats, q: Floats, u: float, v: float) -> float:
-    """Return d1(k) − target, NaN where the total variance is not positive."""
-    w = _mixed(k, p, q, u, v)
-    if not w > 0.0:
-        return np.nan
-    s = math.sqrt(w)
-    return -k / s + 0.5 * s - target
-
-
-@njit(cache=True, error_model="numpy")
-def _root(target: float, scale: float, p: Floats, q: Floats, u: float, v: float) -> float:
-    """Return k with d1(k) = target; NaN when no sign change lies within 60 standard deviations."""
-    at = 0.0
-    value = _excess(at, target, p, q, u, v)
-    step = scale if value > 0.0 else -scale
-    for _ in range(60):
-        there = at + step
-        value_there = _excess(there, target, p, q, u, v)
-        if value_there != value_there:
-            return np.nan
-        if (value_there > 0.0) != (value > 0.0):
-            break
-        at, value = there, value_there
-    else:
-        return np.nan
-    # Illinois' modification of regula falsi: superlinear, and never leaves the bracket.
-    for _ in range(_ITERATIONS_MAX):
-        middle = there - value_there * (there - at) / (value_there - value)
-        value_middle = _excess(middle, target, p, q, u, v)
-        if abs(value_middle) < 1e-13 or abs(there - at) < 1e-15:
-            return middle
-        if (value_middle > 0.0) != (value_there > 0.0):
-            at, value = there, value_there
-        else:
-            value *= 0.5
-        there, value_there = middle, value_middle
-    return there
+        for j in range(targets.shape[0]):  # one method between two expiries, or rows of different ones could cross
+            if method[j] == LINEAR and left[j] == left[i]:
+                make_convex(curves[j])
+                method[j], proof[j] = CONVEX, YES

@@ -175,7 +175,7 @@ def _with_etag(request: Request, content: bytes) -> Response:
 def _surface(state: State) -> dict[str, Any]:
     table = state.tables["surface"]
     smiles = [table.row(at) for at in range(len(table.keys))]
-    return {"conventions": state.conventions, "smiles": smiles}
+    return {"conventions": state.conventions, **state.head, "smiles": smiles}
 
 
 def _levels(state: State) -> dict[str, Any]:

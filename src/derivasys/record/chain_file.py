@@ -65,7 +65,7 @@ def read(path: Path, ts: str | None = None, ccy: str | None = None) -> ChainFile
 
     Raises ChainFileError.
     """
-    now_ns = None if ts is None else _time(ts, "--ts") * 1_000_000
+    now_ns = None if ts is None else time_ms(ts, "--ts") * 1_000_000
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise ChainFileError(f"{path}: larger than {FILE_BYTES_MAX >> 20} MiB")
@@ -228,7 +228,7 @@ def _table(rows: Iterator[tuple[int, dict[str, str]]], now_ns: int | None, ccy: 
         if first != number:
             raise ChainFileError(f"row {number}: the same option as row {first} ({of.symbol})")
         stated = row.get("ts", "")
-        time_ns = _time(stated, f"row {number}, column ts") * 1_000_000 if stated else now_ns
+        time_ns = time_ms(stated, f"row {number}, column ts") * 1_000_000 if stated else now_ns
         if time_ns is None:
             raise ChainFileError(f"row {number}, column ts: no time; fill the column or give --ts for all rows")
         events += _row_events(number, row, of, time_ns)
@@ -236,7 +236,7 @@ def _table(rows: Iterator[tuple[int, dict[str, str]]], now_ns: int | None, ccy: 
 
 
 def _contract(number: int, row: Mapping[str, str], ccy: str | None) -> Contract:
-    expiry = _time(row["expiry"], f"row {number}, column expiry")
+    expiry = time_ms(row["expiry"], f"row {number}, column expiry")
     strike = _number(row["strike"], number, "strike")
     if strike is None or not strike > 0:
         raise ChainFileError(f"row {number}, column strike: {row['strike']!r} is not above zero")
@@ -299,7 +299,7 @@ def _integer(text: str, row: int, column: str) -> int:
     return int(value)
 
 
-def _time(text: str, place: str) -> int:
+def time_ms(text: str, place: str) -> int:
     """Return ms UTC of ISO 8601 or epoch ms."""
     try:
         if text.replace(".", "", 1).isdigit() and "-" not in text:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from derivasys.wire.messages import SCHEMA, Channel
 from derivasys.wire.session import RATES_MS
-from derivasys.wire.table import Table, patch
+from derivasys.wire.table import Table, merge_diff, patch
 
 TABLES: tuple[Channel, ...] = ("surface", "levels", "tenors")
 _BRANCH = {"surface": "smiles", "levels": "levels", "tenors": "tenors"}
@@ -41,6 +41,8 @@ class State(Struct, frozen=True):
     """By channel: surface, levels, tenors."""
     fit: dict[str, Any]
     """The body of `surface_fit_status`."""
+    head: dict[str, Any] = {}
+    """What the channel `surface` says of the whole surface: `vol_index_30d`."""
 
 
 class _Class:
@@ -98,6 +100,8 @@ class Feed:
             body: dict[str, Any] = {}
             if channel == "surface" and before.conventions != state.conventions:
                 body["conventions"] = state.conventions
+            if channel == "surface" and before.head != state.head:
+                body |= merge_diff(before.head, state.head) or {}
             if change is not None:
                 body[_BRANCH[channel]] = change
             if body:
@@ -121,7 +125,7 @@ class Feed:
             else:
                 body: dict[str, Any] = {_BRANCH[channel]: state.tables[channel].tree()}
                 if channel == "surface":
-                    body["conventions"] = state.conventions
+                    body |= {"conventions": state.conventions, **state.head}
                 payload = self._encode(_SNAPSHOT[channel], at, channel, state, body)
             at.snapshots[channel] = payload
         return at.snapshots[channel]

@@ -35,7 +35,7 @@ class Conventions(Part, frozen=True, kw_only=True):
     """What the numbers mean. Every node follows these."""
 
     delta: Literal["forward", "premium_adjusted"]
-    fly: Literal["full", "half"]
+    fly: Literal["full", "half", "market_strangle"]
     atm: Literal["forward"]
     day_count: Literal["ACT/365"]
     expiry_time: Literal["08:00 UTC"]
@@ -48,6 +48,9 @@ class ForwardPrice(Part, frozen=True, kw_only=True):
     source: Literal["venue", "future", "parity", "index", "given"]
     stderr_bp: float | UnsetType = UNSET
     age_ms: int | UnsetType = UNSET
+    parity_gap_bp: float | UnsetType = UNSET
+    """Put-call parity of the quotes above the venue's statements."""
+    parity_stderr_bp: float | UnsetType = UNSET
 
 
 class SviParams(Part, frozen=True, kw_only=True):
@@ -129,6 +132,10 @@ class Smile(Part, frozen=True, kw_only=True):
     atm: float | UnsetType = UNSET
     """Forward level of the at-the-money node, quote currency."""
     atm_vol: float | UnsetType = UNSET
+    variance_swap_vol: float | UnsetType = UNSET
+    """Strike of the variance swap, as a vol."""
+    variance_swap_extrapolated: float | UnsetType = UNSET
+    """Share of its variance that is owed to strikes outside the used quotes, 0..1."""
     params: SviParams | UnsetType = UNSET
     risk_reversals: dict[str, float] | UnsetType = UNSET
     flies: dict[str, float] | UnsetType = UNSET
@@ -178,6 +185,13 @@ class TenorRow(Part, frozen=True, kw_only=True):
     flies: dict[str, float] | UnsetType = UNSET
     vols: dict[str, float] | UnsetType = UNSET
     is_extrapolated: bool
+    method: Literal["linear_total_variance", "convex_price", "slice", "scaled_slice", "shifted_slice"]
+    """Between two expiries: at constant k, linear in total variance or in price; a listed expiry; outside them: the
+    nearest slice with vols by delta kept (before the first) or at-the-money vol kept (after the last)."""
+    butterfly: Verdict
+    """Proved on the whole line of the row's curve."""
+    calendar: Verdict
+    """Against the expiries around the row and the other rows."""
 
 
 # --- fit -----------------------------------------------------------------------------------------
@@ -220,6 +234,8 @@ class SurfaceEnvelope(Envelope, frozen=True, kw_only=True):
 
 class SurfaceSnapshot(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="svi_surface_snapshot"):
     conventions: Conventions
+    vol_index_30d: float | UnsetType = UNSET
+    """Variance-swap vol at 30 days; absent where that lies outside the listed expiries."""
     smiles: dict[str, Smile]
 
 
@@ -227,6 +243,7 @@ class SurfacePatch(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type",
     """A merge patch: `smiles` and `conventions` hold what changed, null what is gone."""
 
     conventions: dict[str, Any] | UnsetType = UNSET
+    vol_index_30d: float | UnsetType | None = UNSET
     smiles: dict[str, Any] | UnsetType = UNSET
 
 
@@ -282,6 +299,16 @@ class SourceStatus(Part, frozen=True, kw_only=True):
     """By currency, the recorded instant that a replay or simulation starts from."""
 
 
+class RecorderStatus(Part, frozen=True, kw_only=True):
+    state: Literal["recording", "stopped"]
+    detail: str | UnsetType = UNSET
+    """Why it stopped."""
+    records: int
+    lost: int
+    """Records that came after it stopped."""
+    bytes: int
+
+
 class Quantiles(Part, frozen=True, kw_only=True):
     p50: float
     p99: float
@@ -296,6 +323,7 @@ class StatusMessage(Envelope, frozen=True, kw_only=True, tag_field="type", tag="
     latency_ms: dict[str, Quantiles]
     """By stage, over the last seconds."""
     clients: int
+    recorder: RecorderStatus | UnsetType = UNSET
     build: str
 
 
@@ -373,6 +401,7 @@ class Document(Part, frozen=True, kw_only=True):
 
 class SurfaceDocument(Document, frozen=True, kw_only=True):
     conventions: Conventions
+    vol_index_30d: float | UnsetType = UNSET
     smiles: list[Smile]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derivasys.analytics.svi import round_published
+from derivasys.analytics.term import METHODS
 from derivasys.estimate.forward import SOURCES
 from derivasys.expiry import expiry_label
 from derivasys.fit.quotes import QuoteReason
@@ -25,9 +26,7 @@ from derivasys.wire.table import Field, Layout, Path, Table, Tree
 
 Floats = NDArray[np.float64]
 
-CONVENTIONS = {
-    "delta": "forward",
-    "fly": "full",
+_CONVENTIONS = {
     "atm": "forward",
     "day_count": "ACT/365",
     "expiry_time": "08:00 UTC",
@@ -47,14 +46,21 @@ def state_of(surface: Surface) -> State:
         ccy=surface.ccy,
         version=surface.version,
         ts=surface.now_ns // 1_000_000,
-        conventions=CONVENTIONS,
+        conventions={"delta": surface.conventions.delta, "fly": surface.conventions.fly, **_CONVENTIONS},
         tables={
             "surface": _smiles(surface, decimals),
             "levels": _levels(surface.board, surface, decimals),
             "tenors": _tenors(surface, decimals),
         },
         fit=fit_body(surface),
+        head=_head(surface),
     )
+
+
+def _head(surface: Surface) -> Tree:
+    head: Tree = {}
+    _put_number(head, "vol_index_30d", 100.0 * surface.vol_index_30d, VOL_DECIMALS)
+    return head
 
 
 def price_decimals(forward: Floats) -> int:
@@ -77,8 +83,12 @@ def _smile_layout(decimals: int) -> Layout:
         Field(("forward", "source"), codes=SOURCES),
         Field(("forward", "stderr_bp"), 2),
         Field(("forward", "age_ms"), 0),
+        Field(("forward", "parity_gap_bp"), 1),
+        Field(("forward", "parity_stderr_bp"), 1),
         Field(("atm",), decimals),
         Field(("atm_vol",), VOL_DECIMALS),
+        Field(("variance_swap_vol",), VOL_DECIMALS),
+        Field(("variance_swap_extrapolated",), 3),
         *(Field(("params", name)) for name in ("a", "b", "rho", "m", "sigma")),
         Field(("certificate", "butterfly"), codes=VERDICTS),
         Field(("certificate", "calendar"), codes=VERDICTS),
@@ -114,7 +124,7 @@ def _smile_layout(decimals: int) -> Layout:
 
 def _smiles(surface: Surface, decimals: int) -> Table:
     n = len(surface)
-    nodes: deltas.Nodes = surface.nodes
+    nodes: deltas.Nodes = surface.delta_nodes
     vol = _round(100.0 * nodes.vol, VOL_DECIMALS)
     has_params = np.isfinite(surface.params).all(axis=1)
     known = np.isfinite(surface.forward)
@@ -125,8 +135,12 @@ def _smiles(surface: Surface, decimals: int) -> Table:
         np.array([SOURCES.index(one.source) for one in surface.forwards], np.float64),
         np.array([one.stderr_bp for one in surface.forwards], np.float64),
         _seconds_in_ms((surface.now_ns - np.array([one.recv_ns for one in surface.forwards], np.int64)) / 1e9),
+        np.array([one.parity_gap_bp for one in surface.forwards], np.float64),
+        np.array([one.parity_stderr_bp for one in surface.forwards], np.float64),
         np.where(has_params, surface.forward, np.nan),
         vol[:, deltas.ATM],
+        100.0 * surface.variance_swap_vol,
+        surface.variance_swap_extrapolated,
         *surface.params.T,
         surface.butterfly,
         surface.calendar,
@@ -139,9 +153,9 @@ def _smiles(surface: Surface, decimals: int) -> Table:
         100.0 * surface.cost_rmse,
         surface.cost_inside,
         *deltas.risk_reversals(vol).T,
-        *deltas.flies(vol).T,
+        *_flies(surface, vol, surface.strangles).T,
     ]
-    for about_forward in (3, 4, 5):
+    for about_forward in (3, 4, 5, 6, 7):
         columns[about_forward] = np.where(known, columns[about_forward], np.nan)
     head = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
     reached = np.isfinite(vol)
@@ -165,6 +179,12 @@ def _smiles(surface: Surface, decimals: int) -> Table:
         fixed=_smile_fixed(surface.expiries),
         notes=tuple({("fit", "reasons"): list(reasons)} for reasons in surface.reasons),
     )
+
+
+def _flies(surface: Surface, vol: Floats, strangles: Floats | None) -> Floats:
+    """Return the flies of vols as published, vol points, in the surface's convention."""
+    published = None if strangles is None else _round(100.0 * strangles, VOL_DECIMALS)
+    return deltas.flies(vol, surface.conventions.fly, published)
 
 
 @lru_cache(maxsize=256)
@@ -265,6 +285,9 @@ def _tenor_layout(decimals: int) -> Layout:
         [
             Field(("forward",), decimals),
             Field(("is_extrapolated",), codes=_FALSE_TRUE),
+            Field(("method",), codes=METHODS),
+            Field(("butterfly",), codes=VERDICTS),
+            Field(("calendar",), codes=VERDICTS),
             Field(("atm_vol",), VOL_DECIMALS),
             *(Field(("risk_reversals", name), VOL_DECIMALS) for name in _RR),
             *(Field(("flies", name), VOL_DECIMALS) for name in _FLY),
@@ -281,15 +304,15 @@ _TENOR_FIXED: tuple[Tree, ...] = tuple(
 
 
 def _tenors(surface: Surface, decimals: int) -> Table:
-    rows = surface.tenors
+    rows = surface.tenor_nodes
     vol = _round(100.0 * rows.vol, VOL_DECIMALS)
     values = np.concatenate(
         (
             rows.forward[:, None],
-            rows.is_extrapolated.astype(np.float64)[:, None],
+            np.stack([rows.is_extrapolated, rows.method, rows.butterfly, rows.calendar], axis=1).astype(np.float64),
             vol[:, deltas.ATM : deltas.ATM + 1],
             deltas.risk_reversals(vol),
-            deltas.flies(vol),
+            _flies(surface, vol, surface.tenor_strangles),
             vol,
         ),
         axis=1,

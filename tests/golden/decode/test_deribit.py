@@ -38,7 +38,9 @@ def frames() -> list[Path]:
     return sorted(Path(folder, "frames", "deribit").glob("*.json")) if folder else []
 
 
-@pytest.mark.skipif(not frames(), reason="DERIVASYS_DATA names no folder with frames/deribit (development data, not shipped)")
+@pytest.mark.skipif(
+    not frames(), reason="DERIVASYS_DATA names no folder with frames/deribit (development data, not shipped)"
+)
 @pytest.mark.parametrize("file", frames(), ids=lambda file: file.name)
 def test_every_collected_frame_decodes_or_has_a_reason(file):
     content = json.loads(file.read_text())

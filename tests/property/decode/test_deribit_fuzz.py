@@ -66,5 +66,7 @@ def test_messages_with_a_wrong_field(line, field, value):
 
 @pytest.mark.parametrize("size", [10**3, 10**5])
 def test_deep_nesting(size):
-    decode(b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.X.100ms","data":{"greeks":' + b"[" * size)
+    decode(
+        b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.X.100ms","data":{"greeks":' + b"[" * size
+    )
     decode(b'{"params":{"channel":"book.X","data":' + b'{"a":' * size)

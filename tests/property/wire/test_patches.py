@@ -39,6 +39,7 @@ def states(draw):
             "BTC", version, 1000 + 50 * version, draw(st.sampled_from([{"delta": "forward"}, {"delta": "other"}])),
             {channel: draw(tables()) for channel in ("surface", "levels", "tenors")},
             {"expiries": [], "rmse": float(draw(st.integers(0, 1)))},
+            draw(st.sampled_from([{}, {"vol_index_30d": 55.1}, {"vol_index_30d": 55.2}])),
         )
         for version in range(1, count + 1)
     ]  # fmt: skip

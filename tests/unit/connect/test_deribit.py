@@ -20,7 +20,14 @@ OPTIONS = ["BTC-25DEC26-100000-C", "BTC-25DEC26-100000-P"]
 
 
 def listing(names=OPTIONS, kind="option") -> bytes:
-    return json.dumps({"result": [{"instrument_name": name, "kind": kind} for name in names]}).encode()
+    return json.dumps(
+        {
+            "result": [
+                {"instrument_name": name, "kind": kind, "base_currency": name[:3], "price_index": "btc_usd"}
+                for name in names
+            ]
+        }
+    ).encode()
 
 
 def ticker(name=OPTIONS[0]) -> bytes:
@@ -47,7 +54,7 @@ def open_session(names=OPTIONS, now_ns=0) -> tuple[DeribitSession, list[bytes]]:
 
 def test_it_asks_for_listings_of_options_and_futures():
     paths = DeribitSession(["BTC", "ETH"], 0).relisting
-    assert len(paths) == 4
+    assert len(paths) == 6, "the coins' own contracts, and the linear ones under USDC"
     assert "/api/v2/public/get_instruments?currency=ETH&kind=future&expired=false" in paths
 
 
@@ -175,7 +182,7 @@ def test_a_burst_of_new_contracts_is_gathered_into_one_listing():
     session.tick(S)
     assert session.relisting == []
     session.tick(S + int(RELIST_DELAY_S * S))
-    assert len(session.relisting) == 2
+    assert len(session.relisting) == 4
 
 
 def test_listings_are_fetched_again_from_time_to_time():
@@ -186,10 +193,36 @@ def test_listings_are_fetched_again_from_time_to_time():
     for alive in (ticker(), b'"channel":"deribit_price_index.btc_usd"'):
         session.received(alive, now_ns)
     session.tick(now_ns)
-    assert len(session.relisting) == 2
+    assert len(session.relisting) == 4
 
 
 def test_undecodable_control_frames_do_not_stop_it():
     session, _ = open_session()
     assert session.received(b"garbage", S) == []
     assert session.received(b'{"channel":"instrument.state', S) == []
+
+
+def test_linear_contracts_come_under_usdc_and_other_coins_are_left_out():
+    session = DeribitSession(["SOL"], 0)
+    assert session.relisting[0] == "/api/v2/public/get_instruments?currency=USDC&kind=option&expired=false"
+    rows = [
+        {
+            "instrument_name": "SOL_USDC-26JUN26-142-C",
+            "kind": "option",
+            "base_currency": "SOL",
+            "price_index": "sol_usdc",
+        },
+        {
+            "instrument_name": "BTC_USDC-26JUN26-90000-C",
+            "kind": "option",
+            "base_currency": "BTC",
+            "price_index": "btc_usdc",
+        },
+    ]
+    session.listed("", json.dumps({"result": rows}).encode(), 0)
+    (call,) = calls(session.opened(0), "public/subscribe")
+    channels = call["params"]["channels"]
+    assert "ticker.SOL_USDC-26JUN26-142-C.100ms" in channels
+    assert "deribit_price_index.sol_usdc" in channels
+    assert "trades.option.USDC.100ms" in channels
+    assert not any("BTC" in channel or "btc" in channel for channel in channels)

@@ -5,6 +5,7 @@ import pytest
 
 from derivasys.analytics import ssvi, svi
 from derivasys.analytics.arbitrage import certify
+from derivasys.fit import constrained
 from derivasys.fit.constrained import FitReason, FitState, fit_board
 
 
@@ -110,3 +111,59 @@ def test_sparse_slices_are_marked() -> None:
 
 def test_one_expiry_alone_is_certified() -> None:
     assert fit_board(**_board([0.6], noise=1.0)).certificate.ok.all()
+
+
+def test_the_essvi_board_stands_in_when_five_parameters_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = _board([1.2, 0.5, 1.0, 0.3, 0.5])
+    monkeypatch.setattr(constrained, "_solve", lambda problem, x, *_: (None, x, False, 7))
+    monkeypatch.setattr(constrained, "_between", lambda *_: None)
+    got = fit_board(**board)
+    assert (got.reasons & FitReason.ESSVI).all()
+    assert (got.state == FitState.FITTED).all()
+    assert got.certificate.ok.all()
+
+
+def test_a_failed_solve_is_repaired_on_the_way_to_the_essvi_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = _board([1.2, 0.5, 1.0, 0.3, 0.5])
+    monkeypatch.setattr(constrained, "_solve", lambda problem, x, *_: (None, x, False, 7))
+    got = fit_board(**board)
+    assert not (got.reasons & FitReason.ESSVI).any()
+    assert (got.reasons & FitReason.NOT_CONVERGED).all()
+    assert got.certificate.ok.all()
+
+
+def test_single_slices_are_rejected_when_nothing_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = _board([0.6, 0.6, 0.6], noise=0.5)
+    rows = np.array([ssvi.to_raw(w_atm=v, psi=v**0.5, rho=0.0) for v in (0.04, 0.02, 0.05)])
+    rows[2] = [-0.0410, 0.1331, 0.3060, 0.3586, 0.4153]  # Vogt's smile: butterfly arbitrage
+
+    def nothing(*_: object) -> tuple[np.ndarray, np.ndarray, int]:
+        return rows, np.array([FitReason.BUTTERFLY, 0, 0], dtype=np.uint8), 1
+
+    monkeypatch.setattr(constrained, "_fit_active", nothing)
+    got = fit_board(**board)
+    assert got.state.tolist() == [FitState.FITTED, FitState.REJECTED, FitState.REJECTED]
+    assert got.reasons[1] & FitReason.CALENDAR
+    assert got.reasons[2] & FitReason.BUTTERFLY
+    assert not got.reasons[0] & FitReason.BUTTERFLY
+    assert got.certificate.ok.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_the_quotes_the_published_board_is_certified(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 9))
+    counts = rng.integers(0, 25, n)
+    tau = np.sort(10 ** rng.uniform(-3, 0.3, n))
+    vol = 10 ** rng.uniform(-1, 0.4, n)
+    k = np.concatenate([np.sort(rng.normal(0, 1.5 * v * t**0.5, c)) for v, t, c in zip(vol, tau, counts, strict=True)])
+    iv = np.repeat(vol, counts) * (1 + 0.3 * rng.uniform(-1, 1, k.size))
+    t = np.repeat(tau, counts)
+    w = iv * iv * t
+    got = fit_board(
+        np.concatenate(([0], np.cumsum(counts))), k, w, (2 * iv * t * 0.02) ** -2.0, 0.97 * w, 1.03 * w, tau
+    )
+    published = got.state != FitState.REJECTED
+    assert published[counts > 0].all()
+    assert got.certificate.ok[published].all()
+    assert certify(got.params[published]).ok.all() if published.any() else True

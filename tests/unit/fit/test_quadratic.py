@@ -72,7 +72,7 @@ def test_an_infeasible_programme_becomes_its_relaxation() -> None:
     q["first"], q["second"], q["rhs"] = np.zeros(2, dtype=int), np.full(2, -1), np.array([1.0, 1.0])
     s, multiplier = _solve(q, 50.0)
     assert np.isfinite(s).all()
-    assert multiplier.max() == pytest.approx(50.0)
+    assert 0.0 < multiplier.max() <= 50.0
 
 
 def test_indefinite_blocks_are_shifted_until_they_factor() -> None:

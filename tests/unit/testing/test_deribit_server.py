@@ -78,6 +78,9 @@ def test_rest_and_socket_on_one_port() -> None:
 class FakeConnection:
     """Takes what a connection of publish.websocket would write."""
 
+    path = "/ws/api/v2"
+    query: dict[str, str] = {}
+
     def __init__(self) -> None:
         self.state: Any = None
         self.is_slow = False

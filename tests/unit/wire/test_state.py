@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from tests.boards import DAY_MS, NOW_NS, WEEK_MS, smile_board
 
+from derivasys.calibrate import Rules
 from derivasys.pipeline import Pipeline
+from derivasys.surface import NodeConventions
 from derivasys.wire import messages as m
 from derivasys.wire.feed import TABLES, Feed
 from derivasys.wire.state import price_decimals, state_of, strike_key
@@ -73,7 +75,8 @@ def test_levels_show_the_out_of_the_money_option(surface):
     for by_strike in snapshot(surface, "levels").levels.values():
         for strike, by_venue in by_strike.items():
             level = by_venue["deribit"]
-            assert level.option_type == ("C" if float(strike) >= 100 else "P")
+            if float(strike) != 100:  # at the forward either may be the one out of the money
+                assert level.option_type == ("C" if float(strike) > 100 else "P")
             assert level.bid_vol < level.ask_vol
             assert level.used
             assert level.reason is msgspec.UNSET
@@ -87,6 +90,56 @@ def test_an_expiry_without_forward_or_fit_is_still_a_valid_message():
     (smile,) = snapshot(pipeline.drain(NOW_NS)[0], "surface").smiles.values()
     assert (smile.fit.state, smile.fit.reasons) == ("rejected", ["no forward"])
     assert smile.forward is smile.params is smile.nodes is msgspec.UNSET
+
+
+def test_the_forward_says_how_far_parity_is(surface):
+    for smile in snapshot(surface, "surface").smiles.values():
+        assert smile.forward.parity_gap_bp == pytest.approx(0.0, abs=0.1)
+        assert smile.forward.parity_stderr_bp > 0
+
+
+def test_variance_swaps_and_the_index(surface):
+    message = snapshot(surface, "surface")
+    assert all(smile.variance_swap_vol > smile.atm_vol for smile in message.smiles.values())
+    assert message.vol_index_30d is msgspec.UNSET, "30 days lie outside these two expiries"
+    pipeline = Pipeline()
+    for event in (*smile_board(), *smile_board(expiry=WEEK_MS + 40 * DAY_MS)):
+        pipeline.apply(event)
+    message = snapshot(pipeline.drain(NOW_NS)[0], "surface")
+    first, second = message.smiles.values()
+    assert first.variance_swap_vol < message.vol_index_30d < second.variance_swap_vol
+    assert first.variance_swap_extrapolated < 0.1 < second.variance_swap_extrapolated, "quoted to ±0.3 both"
+
+
+@pytest.mark.parametrize("fly", ["full", "half", "market_strangle"])
+@pytest.mark.parametrize("delta", ["forward", "premium_adjusted"])
+def test_other_conventions_are_named_and_kept(delta, fly):
+    pipeline = Pipeline(Rules(nodes=NodeConventions(delta=delta, fly=fly)))
+    for event in (*smile_board(), *smile_board(expiry=LATER_MS)):
+        pipeline.apply(event)
+    (surface,) = pipeline.drain(NOW_NS)
+    message = snapshot(surface, "surface")
+    assert (message.conventions.delta, message.conventions.fly) == (delta, fly)
+    for smile in message.smiles.values():
+        call, put, atm = (smile.nodes[name].vol for name in ("25C", "25P", "ATMF"))
+        full = call + put - 2 * atm
+        assert smile.flies["FLY25"] == pytest.approx(
+            full if fly == "full" else full / 2, rel=1e-3 if fly != "market_strangle" else 0.3, abs=1e-3
+        )
+        assert smile.risk_reversals["RR25"] == pytest.approx(call - put, abs=1e-9)
+    row = snapshot(surface, "tenors").tenors["2W"]
+    assert row.risk_reversals["RR25"] == pytest.approx(row.vols["25C"] - row.vols["25P"], abs=1e-9)
+
+
+def test_tenor_rows_name_their_method_and_certificate(surface):
+    tenors = snapshot(surface, "tenors").tenors
+    assert [tenors[label].method for label in ("1D", "2W", "1Y")] == [
+        "scaled_slice",
+        "linear_total_variance",
+        "shifted_slice",
+    ]
+    assert {row.butterfly for row in tenors.values()} == {"certified"}
+    assert {row.calendar for row in tenors.values()} == {"certified"}
 
 
 def test_tenors_outside_the_listing_are_flagged(surface):

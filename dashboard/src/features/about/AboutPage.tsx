@@ -2,6 +2,12 @@ import { feed, useFeed } from '../../data/feed'
 import { RR_EDGES } from '../../lib/heat'
 import styles from './About.module.css'
 
+const FLY_TEXT = {
+  full: 'call + put − 2 × at the money',
+  half: '(call + put) ÷ 2 − at the money',
+  market_strangle: 'vol of the market strangle − at the money',
+}
+
 /** What the surface is, what each number means, and where to stop trusting it. */
 export default function AboutPage() {
   useFeed('cut', () => feed.cut()?.surface?.conventions)
@@ -32,7 +38,7 @@ export default function AboutPage() {
         <div>
           <dt>Fly</dt>
           <dd>
-            {conventions?.fly === 'half' ? '(call + put) ÷ 2 − at the money' : 'call + put − 2 × at the money'}, in vol points ({conventions?.fly ?? '–'} version).
+            {FLY_TEXT[conventions?.fly ?? 'full']}, in vol points ({conventions?.fly.replace('_', ' ') ?? '–'} version).
           </dd>
         </div>
         <div>

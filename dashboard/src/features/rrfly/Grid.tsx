@@ -16,7 +16,11 @@ const GROUPS: Record<GridKind, string> = {
   rr: 'Risk reversal: call − put, vol points',
   fly: 'Fly: call + put − 2 × ATM, vol points',
 }
-const HALF_FLY = 'Fly: (call + put) ÷ 2 − ATM, vol points'
+const FLIES = {
+  full: GROUPS.fly,
+  half: 'Fly: (call + put) ÷ 2 − ATM, vol points',
+  market_strangle: 'Fly: market strangle − ATM, vol points',
+}
 
 /** Changes only when rows come or go or their labels change, not with every number. */
 function structureOf(kind: GridKind, rows: Rows): string {
@@ -44,7 +48,7 @@ export function Grid({ kind }: { kind: GridKind }) {
   }, [])
   const hide = useCallback(() => setTip(undefined), [])
 
-  const groups = kind === 'fly' && fly === 'half' ? HALF_FLY : GROUPS[kind]
+  const groups = kind === 'fly' ? FLIES[fly ?? 'full'] : GROUPS[kind]
   const columns = columnsOf(kind)
   return (
     <div className={styles.scroll} onScroll={hide}>

@@ -36,7 +36,7 @@ class Topic:
         self.wake = wake
         """What kind of change it waits for."""
         self.keys = keys
-        """The contracts or the currencies whose changes it waits for."""
+        """The contracts or the families whose changes it waits for."""
         self.interval_ns = interval_ns
         self.last_ns = -(1 << 62)
         self.is_snapshot = False
@@ -225,7 +225,7 @@ def _life_topic(name: str, rest: str, markets: Markets) -> Topic | None:
 
 
 def _currencies(currency: str, markets: Markets) -> frozenset[str]:
-    return frozenset(m.board.ccy for m in markets if currency in ("any", m.board.ccy))
+    return frozenset(m.board.family.name for m in markets if currency in ("any", m.board.family.settle))
 
 
 def _index_topic(name: str, head: str, index: str, markets: Markets, now_ms: Callable[[], int]) -> Topic | None:
@@ -236,7 +236,7 @@ def _index_topic(name: str, head: str, index: str, markets: Markets, now_ms: Cal
                 "estimated_expiration_price": lambda m=market: _expiration_body(m, now_ms()),
                 "markprice": lambda m=market: payloads.mark_prices(m.board),
             }[head]
-            return ComputedTopic(name, frozenset([market.board.ccy]), compute)
+            return ComputedTopic(name, frozenset([market.board.family.name]), compute)
     return None
 
 

@@ -33,13 +33,13 @@ def find(markets: Markets, symbol: str) -> tuple[Market, int | None] | None:
 def of_currency(markets: Markets, params: Json) -> list[Market]:
     """Return the markets that the parameter `currency` means."""
     currency = _string(params, "currency")
-    if currency not in ALIASES:
+    if currency not in ALIASES | {market.board.ccy for market in markets}:
         raise invalid_params("currency", "value is not in the list of known currencies")
-    return [m for m in markets if currency in ("any", m.board.ccy)]
+    return [m for m in markets if currency in ("any", m.board.family.settle)]
 
 
 def delivery_price(market: Market, row: int) -> float:
-    """Return the estimated delivery price of an option, USD."""
+    """Return the estimated delivery price of an option, quote currency."""
     return market.estimated_delivery_price(int(market.board.expiry_ms[row]))
 
 

@@ -15,14 +15,11 @@ import orjson
 from derivasys.testing.market.board import (
     DELIVERED,
     STATES,
-    TICK,
-    TICK_ABOVE,
-    TICK_STEP,
     Board,
     Future,
 )
 from derivasys.testing.market.events import Print
-from derivasys.testing.market.futures import FUTURE_TICK, LOT_USD
+from derivasys.testing.market.family import Family
 
 Json = dict[str, Any]
 
@@ -53,7 +50,7 @@ def ticker_of(board: Board, row: int, cells: tuple[Any, ...], delivery: float) -
      delta, gamma, vega, theta, rho, interest, settlement, volume, volume_usd, high, low,
      change) = cells  # fmt: skip
     expiry = board.expiries[board.expiry_of[row]]
-    band = min(0.015 + 0.4 * mark, BAND_COIN_MAX)
+    band, tick, digits = _band(board.family, mark, forward)
     data: Json = {
         "timestamp": time_ms,
         "state": STATES[board.state[row]],
@@ -80,8 +77,8 @@ def ticker_of(board: Board, row: int, cells: tuple[Any, ...], delivery: float) -
         "interest_rate": 0.0,
         "greeks": {"delta": delta, "gamma": gamma, "vega": vega, "theta": theta, "rho": rho},
         "open_interest": interest,
-        "min_price": round(max(mark - band, TICK), 4),
-        "max_price": round(mark + band, 4),
+        "min_price": round(max(mark - band, tick), digits),
+        "max_price": round(mark + band, digits),
         "estimated_delivery_price": delivery,
     }
     if not isnan(settlement):
@@ -94,6 +91,13 @@ def ticker_of(board: Board, row: int, cells: tuple[Any, ...], delivery: float) -
         data["estimated_delivery_price"] = "expired"
         data["delivery_price"] = expiry.delivery_price
     return data
+
+
+def _band(family: Family, mark: float, forward: float) -> tuple[float, float, int]:
+    """Return half the width of the order price band, the least price and the decimals of both."""
+    if family.price_unit == "coin":
+        return min(0.015 + 0.4 * mark, BAND_COIN_MAX), family.ticks.base, 4
+    return min(0.015 * forward + 0.4 * mark, BAND_COIN_MAX * forward), family.ticks.base, family.index_digits
 
 
 def _omit(data: Json, field: str, row: int) -> None:
@@ -165,7 +169,8 @@ def future_quote(future: Future) -> Json:
 
 def trade(board: Board, p: Print) -> Json:
     """Return one print of an option."""
-    name = str(p.trade_id) if board.ccy == "BTC" else f"{board.ccy}-{p.trade_id}"
+    family = board.family.name
+    name = str(p.trade_id) if family == "BTC" else f"{family}-{p.trade_id}"
     return {
         "trade_seq": p.trade_seq,
         "trade_id": name,
@@ -178,7 +183,7 @@ def trade(board: Board, p: Print) -> Json:
         "index_price": p.index,
         "direction": p.direction,
         "amount": p.amount,
-        "contracts": p.amount,
+        "contracts": p.amount / board.family.contract_size,
     }
 
 
@@ -221,7 +226,7 @@ def book_summary(board: Board, row: int, now_ms: int, delivery: float) -> Json:
         "underlying_index": board.expiries[board.expiry_of[row]].underlying_index,
         "estimated_delivery_price": delivery,
         "base_currency": board.ccy,
-        "quote_currency": board.ccy,
+        "quote_currency": board.family.settle,
         "volume_usd": cells["volume_usd"],
         # NaN (a missing side) is written as null.
         "mid_price": round((bid + ask) / 2.0, 8),
@@ -230,7 +235,7 @@ def book_summary(board: Board, row: int, now_ms: int, delivery: float) -> Json:
 
 def instrument(board: Board, row: int) -> Json:
     """Return the get_instruments object of an option."""
-    expiry = int(board.expiry_ms[row])
+    expiry, family = int(board.expiry_ms[row]), board.family
     return {
         "price_index": board.index_name,
         "kind": "option",
@@ -243,27 +248,27 @@ def instrument(board: Board, row: int) -> Json:
         "expiration_timestamp": expiry,
         "creation_timestamp": int(board.listed_ms[row]),
         "settlement_period": _period(expiry),
-        "instrument_type": "reversed",
-        "contract_size": 1.0,
+        "instrument_type": _type(family),
+        "contract_size": family.contract_size,
         "min_trade_amount": board.min_size,
-        "tick_size": TICK,
-        "tick_size_steps": [{"above_price": TICK_ABOVE, "tick_size": TICK_STEP}],
+        "tick_size": family.ticks.base,
+        "tick_size_steps": [{"above_price": above, "tick_size": tick} for above, tick in family.ticks.steps],
         "base_currency": board.ccy,
-        "quote_currency": board.ccy,
-        "counter_currency": "USD",
-        "settlement_currency": board.ccy,
+        "quote_currency": family.settle,
+        "counter_currency": family.quote,
+        "settlement_currency": family.settle,
         "maker_commission": 0.0003,
         "taker_commission": 0.0003,
         "block_trade_commission": 0.00015,
         "block_trade_min_trade_amount": 25 if board.ccy == "BTC" else 250,
-        "block_trade_tick_size": TICK,
+        "block_trade_tick_size": family.ticks.base,
         "max_leverage": 1,
     }
 
 
 def future_instrument(board: Board, future: Future) -> Json:
     """Return the get_instruments object of a future or perpetual."""
-    tick = FUTURE_TICK.get(board.ccy, 0.05)
+    family = board.family
     perpetual = future.expiry is None
     expiry = PERPETUAL_EXPIRY_MS if future.expiry is None else future.expiry
     return {
@@ -276,16 +281,16 @@ def future_instrument(board: Board, future: Future) -> Json:
         "expiration_timestamp": expiry,
         "creation_timestamp": 1_534_167_754_000,
         "settlement_period": "perpetual" if perpetual else _period(expiry),
-        "instrument_type": "reversed",
-        "future_type": "reversed",
-        "contract_size": LOT_USD,
-        "min_trade_amount": LOT_USD,
-        "tick_size": tick,
+        "instrument_type": _type(family),
+        "future_type": _type(family),
+        "contract_size": family.future_lot,
+        "min_trade_amount": family.future_lot,
+        "tick_size": family.future_tick,
         "tick_size_steps": [],
         "base_currency": board.ccy,
-        "quote_currency": "USD",
-        "counter_currency": "USD",
-        "settlement_currency": board.ccy,
+        "quote_currency": family.quote,
+        "counter_currency": family.quote,
+        "settlement_currency": family.settle,
         "maker_commission": 0.0,
         "taker_commission": 0.0005,
         "block_trade_commission": 0.00025,
@@ -293,6 +298,10 @@ def future_instrument(board: Board, future: Future) -> Json:
         "block_trade_tick_size": 0.01,
         "max_leverage": 50,
     }
+
+
+def _type(family: Family) -> str:
+    return "reversed" if family.price_unit == "coin" else "linear"
 
 
 def _period(expiry_ms: int) -> str:

@@ -6,6 +6,7 @@ import orjson
 
 from derivasys.testing.deribit.channels import SECOND_NS, Topic
 from derivasys.testing.deribit.rpc import Budget, Json
+from derivasys.testing.shell import ABNORMAL
 
 FIRST_TEST_FACTOR = 1.25
 """With an interval of 10 s the first test_request was seen after 12.5 s."""
@@ -17,8 +18,6 @@ HEARTBEAT_S_MIN = 10
 
 _HEARTBEAT = orjson.dumps({"params": {"type": "heartbeat"}, "method": "heartbeat", "jsonrpc": "2.0"})
 _TEST_REQUEST = orjson.dumps({"params": {"type": "test_request"}, "method": "heartbeat", "jsonrpc": "2.0"})
-ABNORMAL = 1006
-"""Not a code that is sent: the connection is cut without a closing handshake."""
 
 
 class Session:

@@ -46,7 +46,7 @@ class Venue:
         self._ticker_ns = ticker_interval_ms * 1_000_000
         self._topics: dict[str, Topic] = {}
         self._waiting: dict[tuple[str, str], dict[str, Topic]] = {}
-        """(what a change is, of which contract or currency) → channels that wait for it."""
+        """(what a change is, of which contract or family) → channels that wait for it."""
         self._dirty: dict[str, Topic] = {}
         self._platform_ns = 0
 
@@ -209,15 +209,15 @@ class Venue:
             if topics:
                 self._dirty.update(topics)
         if update.index_changed:
-            self._dirty.update(waiting.get(("index", board.ccy), {}))
+            self._dirty.update(waiting.get(("index", board.family.name), {}))
         for made in update.prints:
-            keys = (board.symbols[made.row], board.ccy)
+            keys = (board.symbols[made.row], board.family.name)
             for name, topic in [t for k in keys for t in waiting.get(("trade", k), {}).items()]:
                 topic.queue.append(trade(board, made))
                 self._dirty[name] = topic
         for event in update.life:
             for wake in ("creation", "life"):
-                for topic in list(waiting.get((wake, board.ccy), {}).values()):
+                for topic in list(waiting.get((wake, board.family.name), {}).values()):
                     assert isinstance(topic, LifeTopic)
                     message = topic.message(market, event)
                     if message is not None:

@@ -1,7 +1,8 @@
-"""The board of a local venue: all options and futures of one coin, in columns.
+"""The board of a local venue: all options and futures of one family, in columns.
 
-Columns hold what the venue's ticker of each contract now says, rounded as the venue prints it:
-prices in coin per coin, IVs in percent, forwards and greeks in USD, sizes in coins; NaN = none.
+Columns hold what the venue's ticker of each contract now says: prices per coin in the family's unit (coin or quote
+currency), IVs in percent, forwards and greeks in quote currency, sizes in coins; NaN = none. Each is rounded as the
+venue prints it, but for what the venue prints by contract: its server converts that.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from derivasys.analytics.implied_vol import implied_vol
 from derivasys.messages import OptionType
-from derivasys.testing.deribit_names import option_name
+from derivasys.testing.market import kernels
 from derivasys.testing.market.black76 import price_greeks
+from derivasys.testing.market.family import Family, Names
 from derivasys.testing.recordings import YEAR_MS
 
 Floats = NDArray[np.float64]
@@ -31,13 +33,6 @@ TICKER = np.dtype([("time_ms", "i8")] + [(name, "f8") for name in TICKER_FIELDS]
 OPEN, SETTLEMENT, DELIVERED = 0, 1, 2
 STATES = ("open", "settlement", "delivered")
 
-MARK_DIGITS = {"BTC": 8, "ETH": 6}
-MIN_SIZE = {"BTC": 0.1, "ETH": 1.0}
-"""min_trade_amount, coins."""
-TICK, TICK_ABOVE, TICK_STEP = 0.0001, 0.005, 0.0005
-"""Base tick, the price above which the step's tick applies, and that tick; coin."""
-IV_CAP_PERCENT = 500.0
-
 
 class Expiry(Struct):
     """One expiry date of the board."""
@@ -47,7 +42,7 @@ class Expiry(Struct):
     """A listed future, or SYN.<future> when there is none."""
     forward: float
     rate: float
-    """Log basis a year: forward = index · exp(rate · tau)."""
+    """Log basis a year: forward = index · exp(rate · tau), but for noise."""
     state: int = OPEN
     delivery_price: float = np.nan
 
@@ -58,7 +53,7 @@ class Expiry(Struct):
 
 
 class Future(Struct):
-    """A dated future or the perpetual (`expiry` None); prices in USD, sizes in USD."""
+    """A dated future or the perpetual (`expiry` None); prices in quote currency, sizes as the venue counts them."""
 
     symbol: str
     expiry: int | None
@@ -78,30 +73,16 @@ def tau_years(expiry_ms: Ints, now_ms: int | Ints) -> Floats:
     return left
 
 
-def round_tick(price: Floats) -> Floats:
-    """Return prices (coin) rounded to the nearest price the venue allows."""
-    # A quotient of whole numbers is the double nearest to the decimal, so it prints short.
-    fine = np.rint(price * 10_000.0) / 10_000.0
-    coarse = np.rint(price * 2_000.0) / 2_000.0
-    out: Floats = np.where(price > TICK_ABOVE, coarse, fine)
-    return out
-
-
-def next_tick(price: Floats) -> Floats:
-    """Return the allowed price above each allowed price (coin)."""
-    at_step = price > TICK_ABOVE - 0.5 * TICK
-    return round_tick(np.where(at_step, price + TICK_STEP, price + TICK))
-
-
 class Board:
     """Contracts in columns. An option keeps its row for good; `add_options` appends rows."""
 
-    def __init__(self, ccy: str, index_price: float) -> None:
-        self.ccy = ccy
-        self.index_name = f"{ccy.lower()}_usd"
+    def __init__(self, family: Family, names: Names, index_price: float) -> None:
+        self.family = family
+        self.names = names
+        self.ccy = family.ccy
+        self.index_name = f"{family.ccy}_{family.quote}".lower()
         self.index_price = index_price
-        self.mark_digits = MARK_DIGITS.get(ccy, 6)
-        self.min_size = MIN_SIZE.get(ccy, 1.0)
+        self.min_size = family.min_size
         self.expiries: list[Expiry] = []
         self.futures: dict[str, Future] = {}
         self.symbols: list[str] = []
@@ -129,7 +110,7 @@ class Board:
         first, n = len(self.symbols), len(strikes)
         ms = np.array([self.expiries[number].ms for number in expiries], np.int64)
         for expiry, strike, option_type in zip(ms.tolist(), strikes, types, strict=True):
-            symbol = option_name(self.ccy, expiry, strike, option_type)
+            symbol = self.names.option(self.family, expiry, strike, option_type)
             self.row_of[symbol] = len(self.symbols)
             self.symbols.append(symbol)
         fresh = np.zeros(n, TICKER)
@@ -147,29 +128,40 @@ class Board:
         self.ticker = np.concatenate([self.ticker, fresh])
         return np.arange(first, first + n)
 
+    def worth(self, rows: Ints) -> Floats:
+        """Return, by row, what 1 of the price unit is worth in undiscounted quote currency."""
+        forward: Floats = self.ticker["forward"][rows]
+        if self.family.price_unit == "coin":
+            return forward
+        return forward / self.ticker["index"][rows] if self.family.is_discounted else np.ones(len(rows))
+
     def value(self, rows: Ints, iv: Floats, time_ms: int | Ints) -> None:
         """Set mark IV, mark and greeks of `rows` from `iv` (decimal) and the forwards there."""
         t, forward, strike = self.ticker, self.ticker["forward"][rows], self.strike[rows]
         tau = tau_years(self.expiry_ms[rows], time_ms)
         price, *greeks = price_greeks(forward, strike, tau, iv, self.is_call[rows])
-        t["mark"][rows] = np.round(price / forward, self.mark_digits)
-        t["mark_iv"][rows] = np.round(100.0 * iv, 2)
+        t["mark"][rows] = np.round(price / self.worth(rows), self.family.mark_digits)
+        t["mark_iv"][rows] = np.round(100.0 * iv, self.family.iv_digits)
         for name, values in zip(("delta", "gamma", "vega", "theta", "rho"), greeks, strict=True):
-            t[name][rows] = np.round(values, 5)
+            t[name][rows] = np.round(values, self.family.greek_digits)
 
     def imply(self, rows: Ints, time_ms: int | Ints) -> None:
         """Set bid_iv and ask_iv (percent) of `rows` from bid and ask; 0 where there is none."""
-        n = len(rows)
-        t = self.ticker
-        sides = np.concatenate([t["bid"][rows], t["ask"][rows]])
-        forward = np.tile(t["forward"][rows], 2)
-        tau = np.tile(tau_years(self.expiry_ms[rows], time_ms), 2)
-        strike, is_call = np.tile(self.strike[rows], 2), np.tile(self.is_call[rows], 2)
-        iv, _ = implied_vol(np.nan_to_num(sides) * forward, forward, strike, tau, is_call)
-        percent = np.where(np.isfinite(iv) & ~np.isnan(sides), np.round(100.0 * iv, 2), 0.0)
-        percent = np.minimum(percent, IV_CAP_PERCENT)
-        t["bid_iv"][rows] = percent[:n]
-        t["ask_iv"][rows] = percent[n:]
+        worth, tau = self.worth(rows), tau_years(self.expiry_ms[rows], time_ms)
+        valued = np.array([worth, np.broadcast_to(tau, worth.shape)])
+        self.imply_valued(rows, valued)
+
+    def imply_valued(self, rows: Ints, valued: Floats) -> None:
+        """Do as `imply`, given by row the unit's worth and tau."""
+        asked = kernels.sides(self.ticker, rows, self.strike, self.is_call, valued)
+        iv, _ = implied_vol(asked[0], asked[1], asked[2], asked[3], asked[4] > 0.0)
+        kernels.set_quote_ivs(self.ticker, rows, iv, 10.0**self.family.iv_digits)
+
+    def add_future(self, expiry_ms: int | None, mark: float, time_ms: int) -> Future:
+        """Add a dated future, or with None the perpetual, without quotes."""
+        symbol = self.names.future(self.family, expiry_ms)
+        future = self.futures[symbol] = Future(symbol, expiry_ms, mark, time_ms)
+        return future
 
     def open_rows(self) -> Ints:
         """Return the rows of the options that trade."""

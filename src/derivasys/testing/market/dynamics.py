@@ -14,9 +14,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 YEAR_S = 365 * 86_400.0
 INDEX_REVERSION_S = 3 * 86_400.0
+INDEX_CORRELATION = 0.7
+"""Of the index moves of two coins."""
 SMILE_REVERSION_S = 1_200.0
 BASIS_REVERSION_S = 300.0
 BASIS_SD = 0.5e-4
@@ -46,10 +49,17 @@ def still(expiries: int) -> Moves:
     return Moves(0.0, np.zeros(3), np.zeros((3, expiries)), np.zeros(expiries))
 
 
-def step(moves: Moves, seconds: float, index_iv: float, rng: np.random.Generator) -> None:
-    """Move all factors on by `seconds`; the index diffuses at `index_iv` (decimal, annual)."""
+def step(
+    moves: Moves, seconds: float, index_iv: float, rng: np.random.Generator, shared: np.random.Generator | None = None
+) -> None:
+    """Move all factors on by `seconds`; the index diffuses at `index_iv` (decimal, annual).
+
+    `shared` draws what the indices of all coins have in common: each holds a generator of the same seed.
+    """
     expiries = moves.basis.shape[0]
     draw = rng.standard_normal(4 + 4 * expiries)
+    if shared is not None:
+        draw[0] = INDEX_CORRELATION**0.5 * shared.standard_normal() + (1.0 - INDEX_CORRELATION) ** 0.5 * draw[0]
     keep = math.exp(-seconds / INDEX_REVERSION_S)
     rate = 1.0 / INDEX_REVERSION_S
     spread = index_iv * math.sqrt((1.0 - keep * keep) / (2.0 * rate) / YEAR_S)
@@ -68,10 +78,13 @@ def grow(moves: Moves) -> None:
     moves.basis = np.concatenate([moves.basis, np.zeros(1)])
 
 
-def smile_factors(moves: Moves, tau: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return by expiry: the multiplier of iv, and the skew and curvature added to it (decimal)."""
-    mixed = math.sqrt(COMMON_SHARE) * moves.common[:, None]
-    mixed = mixed + math.sqrt(1.0 - COMMON_SHARE) * moves.own
+def smile_factors(moves: Moves, tau: Floats, at: Ints | None = None) -> tuple[Floats, Floats, Floats]:
+    """Return by expiry: the multiplier of iv, and the skew and curvature added to it (decimal).
+
+    `at` picks the expiries that `tau` is of; None means all, in order.
+    """
+    own = moves.own if at is None else moves.own[:, at]
+    mixed = math.sqrt(COMMON_SHARE) * moves.common[:, None] + math.sqrt(1.0 - COMMON_SHARE) * own
     # Short vols move more than long ones; √tau scaling keeps total variance in calendar order.
     level_sd = LEVEL_SD_LONG + (LEVEL_SD_SHORT - LEVEL_SD_LONG) * np.exp(-4.0 * np.sqrt(tau))
     return np.exp(level_sd * mixed[0]), SKEW_SD * mixed[1], CURVATURE_SD * mixed[2]

@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 
 
 class Print(Struct, frozen=True, gc=False):
-    """One trade of an option. `price` and `mark` in coin, `amount` in coins, `iv` in percent."""
+    """One trade of an option. `price` and `mark` in the board's unit, `amount` in coins, `iv` in percent."""
 
     row: int
     time_ms: int
@@ -61,7 +61,7 @@ class Market(Protocol):
         """Move the market on to `now_ns` and return what changed."""
 
     def estimated_delivery_price(self, expiry_ms: int) -> float:
-        """Return the delivery price of an expiry (ms) as far as it is known, USD."""
+        """Return the delivery price of an expiry (ms) as far as it is known, quote currency."""
 
 
 def nothing() -> MarketUpdate:

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
-from derivasys.testing.market.board import OPEN, Board, Future
+from derivasys.testing.market.board import OPEN, Board
 
-FUTURE_TICK = {"BTC": 0.5, "ETH": 0.05}
-"""USD."""
 UPDATES_PER_S = 4.0
-LOT_USD = 10.0
-
-
-def add_perpetual(board: Board, now_ms: int) -> None:
-    """Add <coin>-PERPETUAL at the index."""
-    symbol = f"{board.ccy}-PERPETUAL"
-    board.futures[symbol] = Future(symbol, None, board.index_price, now_ms)
 
 
 def move_futures(board: Board, now_ms: int, seconds: float, rng: np.random.Generator) -> list[str]:
     """Re-quote a random part of the futures about their forwards; return their names."""
+    family, count = board.family, len(board.futures)
     chance = 1.0 - np.exp(-UPDATES_PER_S * min(seconds, 1.0))
-    tick = FUTURE_TICK.get(board.ccy, 0.05)
-    forwards = {expiry.underlying_index: expiry.forward for expiry in board.expiries}
-    drawn = rng.random(len(board.futures)) < chance
-    sizes = np.maximum(np.rint(rng.lognormal(9.0, 1.2, (len(board.futures), 2))), 1.0) * LOT_USD
-    moved = []
+    forwards = {expiry.ms: expiry.forward for expiry in board.expiries}
+    drawn = (rng.random(count) < chance).tolist()
+    sizes = np.maximum(np.rint(rng.lognormal(9.0, 1.2, (count, 2))), 1.0) * family.future_lot
+    moved, marks = [], []
     for i, future in enumerate(board.futures.values()):
         if future.state != OPEN or not drawn[i]:
             continue
-        future.mark = forwards.get(future.symbol, board.index_price)
-        middle = round(future.mark / tick)
-        future.bid, future.ask = round((middle - 1) * tick, 2), round((middle + 1) * tick, 2)
-        future.bid_size, future.ask_size = float(sizes[i, 0]), float(sizes[i, 1])
-        future.last = future.bid if future.last is None else future.last
+        future.mark = board.index_price if future.expiry is None else forwards.get(future.expiry, board.index_price)
+        future.bid_size, future.ask_size = sizes[i].tolist()
         future.time_ms = now_ms
-        moved.append(future.symbol)
-    return moved
+        moved.append(future)
+        marks.append(future.mark)
+    if not moved:
+        return []
+    middle = np.rint(np.array(marks) / family.future_tick)
+    digits = family.index_digits + 2
+    bids = np.round((middle - 1.0) * family.future_tick, digits).tolist()
+    asks = np.round((middle + 1.0) * family.future_tick, digits).tolist()
+    for future, bid, ask in zip(moved, bids, asks, strict=True):
+        future.bid, future.ask = bid, ask
+        future.last = bid if future.last is None else future.last
+    return [future.symbol for future in moved]

@@ -9,10 +9,10 @@ import numpy as np
 
 from derivasys.testing.market.board import DELIVERED, OPEN, SETTLEMENT, STATES, Board, Expiry
 from derivasys.testing.market.events import LifeEvent
+from derivasys.testing.market.ladder import last_eight_ms
 
 SETTLEMENT_MS = 2_000
 AVERAGE_MS = 30 * 60_000
-DAY_MS, EIGHT_MS = 86_400_000, 8 * 3_600_000
 
 
 class DeliveryAverages:
@@ -33,7 +33,7 @@ class DeliveryAverages:
     def price(self, board: Board, expiry_ms: int) -> float:
         """Return the estimated delivery price: the average so far, before that the index."""
         total, ms = self._sums.get(expiry_ms, (0.0, 0))
-        return round(total / ms, 2) if ms else board.index_price
+        return round(total / ms, board.family.index_digits) if ms else board.index_price
 
 
 def settle(board: Board, averages: DeliveryAverages, last_ms: int, now_ms: int) -> list[LifeEvent]:
@@ -49,7 +49,7 @@ def settle(board: Board, averages: DeliveryAverages, last_ms: int, now_ms: int) 
             life += _enter(board, number, expiry, SETTLEMENT, expiry.ms)
         if expiry.state == SETTLEMENT and now_ms >= expiry.ms + SETTLEMENT_MS:
             life += _enter(board, number, expiry, DELIVERED, expiry.ms + SETTLEMENT_MS)
-    if (last_ms - EIGHT_MS) // DAY_MS < (now_ms - EIGHT_MS) // DAY_MS:
+    if last_eight_ms(last_ms) < last_eight_ms(now_ms):
         rows = board.open_rows()
         board.ticker["settlement"][rows] = board.ticker["mark"][rows]
     return life
@@ -69,12 +69,12 @@ def _enter(board: Board, number: int, expiry: Expiry, state: int, time_ms: int) 
         for name in ("delta", "gamma", "vega", "theta", "rho"):
             t[name][rows] = 0.0
         sign = np.where(board.is_call[rows], 1.0, -1.0)
-        payoff = np.maximum(sign * (1.0 - board.strike[rows] / expiry.delivery_price), 0.0)
-        t["mark"][rows] = np.round(payoff, board.mark_digits)
+        payoff = np.maximum(sign * (expiry.delivery_price - board.strike[rows]), 0.0)
+        worth = expiry.delivery_price if board.family.price_unit == "coin" else 1.0
+        t["mark"][rows] = np.round(payoff / worth, board.family.mark_digits)
     name = STATES[state]
     life = [LifeEvent(time_ms, board.symbols[row], "option", name) for row in rows]
-    future = board.futures.get(expiry.underlying_index)
-    if future is not None:
+    for future in [future for future in board.futures.values() if future.expiry == expiry.ms]:
         future.state, future.time_ms = state, time_ms
         future.bid = future.ask = None
         life.append(LifeEvent(time_ms, future.symbol, "future", name))

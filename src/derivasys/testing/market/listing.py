@@ -1,53 +1,48 @@
-"""New daily expiries: after each delivery the day that is missing among the next four."""
+"""What a family lists: at the start the whole ladder, later what each delivery at 08:00 UTC leaves missing."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Literal
+
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from derivasys.messages import OptionType
-from derivasys.testing.deribit_names import expiry_name
-from derivasys.testing.market.board import DELIVERED, OPEN, Board, Expiry
+from derivasys.testing.market.board import DELIVERED, Board, Expiry
+from derivasys.testing.market.coin import Coin
 from derivasys.testing.market.events import LifeEvent
-from derivasys.testing.market.smiles import Smile
+from derivasys.testing.market.ladder import Ladder, expiry_dates, last_eight_ms
+from derivasys.testing.market.smiles import smile_iv
+from derivasys.testing.recordings import YEAR_MS
 
-DAY_MS = 86_400_000
-DAILIES = 4
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FUTURES = Ladder(days=0, weeks=2, months=2, quarters=4)
+"""Which expiries have a dated future, of those that have options."""
 LISTING_DELAY_MS = 3_000
 """After 08:00 UTC; delivery is at two seconds."""
-STRIKES_WITHIN = 0.12
-"""Relative distance of the outermost listed strikes from the forward."""
 
 
-class Listing(Struct, frozen=True):
-    """What was listed: its smile, and for each new row the old row it is quoted like."""
+def due_dates(board: Board, now_ms: int) -> list[int]:
+    """Return the expiries that the ladder has and the board lacks, once what ended has been delivered."""
+    eight = last_eight_ms(now_ms - LISTING_DELAY_MS)
+    known = {expiry.ms for expiry in board.expiries}
+    if known and not any(expiry.ms <= eight and expiry.state == DELIVERED for expiry in board.expiries):
+        return []
+    return [ms for ms in expiry_dates(now_ms, board.family.ladder) if ms not in known]
 
-    smile: Smile
-    like_rows: NDArray[np.int64]
-    life: list[LifeEvent]
 
-
-def list_daily(board: Board, now_ms: int, smiles: list[Smile]) -> Listing | None:
-    """List the missing one of the next four days, with its options, once one was delivered.
-
-    Its smile is that of the nearest open expiry in scaled log-moneyness; None if nothing is due.
-    """
-    day = (now_ms - 8 * 3_600_000 - LISTING_DELAY_MS) // DAY_MS * DAY_MS + 8 * 3_600_000
-    delivered = any(e.ms <= day and e.state == DELIVERED for e in board.expiries)
-    known = {e.ms for e in board.expiries}
-    missing = [day + n * DAY_MS for n in range(1, DAILIES + 1) if day + n * DAY_MS not in known]
-    opened = [n for n, e in enumerate(board.expiries) if e.state == OPEN]
-    if not delivered or not missing or not opened:
-        return None
-    ms = missing[0]
-    nearest = min(opened, key=lambda n: abs(board.expiries[n].ms - ms))
-    like = board.expiries[nearest]
-    name = f"SYN.{board.ccy}-{expiry_name(ms)}"
-    board.expiries.append(Expiry(ms, name, like.forward, like.rate))
-    old = np.flatnonzero(board.expiry_of == nearest)
-    strikes = np.unique(board.strike[old])
-    strikes = strikes[np.abs(strikes / like.forward - 1.0) <= STRIKES_WITHIN]
+def list_expiry(board: Board, coin: Coin, ms: int, forward: float, now_ms: int) -> Ints:
+    """Add one expiry with its options, without quotes, and its future; return the rows."""
+    family, slot = board.family, coin.slot_of[ms]
+    name = board.names.future(family, ms)
+    is_listed = family.has_dated_futures and ms in expiry_dates(now_ms, FUTURES)
+    board.expiries.append(Expiry(ms, name if is_listed else f"SYN.{name}", forward, coin.rates[slot]))
+    if is_listed:
+        board.add_future(ms, forward, now_ms)
+    strikes = listed_strikes(board, coin, ms, forward, now_ms)
     types: tuple[OptionType, ...] = ("C", "P")
     both = [(strike, option_type) for strike in strikes.tolist() for option_type in types]
     rows = board.add_options(
@@ -56,12 +51,27 @@ def list_daily(board: Board, now_ms: int, smiles: list[Smile]) -> Listing | None
         [option_type for _, option_type in both],
         [now_ms] * len(both),
     )
-    board.ticker["forward"][rows] = like.forward
-    place = {(board.strike[row], bool(board.is_call[row])): int(row) for row in old}
-    like_rows = np.array([place[strike, option_type == "C"] for strike, option_type in both])
-    life = [
-        LifeEvent(now_ms, board.symbols[row], "option", state, created=state == "created")
+    board.ticker["forward"][rows], board.ticker["index"][rows] = forward, board.index_price
+    return rows
+
+
+def listed_strikes(board: Board, coin: Coin, ms: int, forward: float, now_ms: int) -> Floats:
+    """Return those of the coin's strikes that the family lists: so far from the forward, and each n-th of them."""
+    slot, family = coin.slot_of[ms], board.family
+    iv = float(smile_iv(coin.joined, np.array([slot]), np.zeros(1))[0])
+    sd = iv * (max(ms - now_ms, 1) / YEAR_MS) ** 0.5
+    strikes = coin.strikes[slot]
+    strikes = strikes[np.abs(np.log(strikes / forward)) <= family.z_max * sd]
+    return strikes[int(np.argmin(np.abs(strikes - forward))) % family.every :: family.every]
+
+
+def listing_life(board: Board, rows: Ints, futures: Collection[str], now_ms: int) -> list[LifeEvent]:
+    """Return what the venue tells of new options and futures."""
+    named: list[tuple[Literal["option", "future"], list[str]]]
+    named = [("option", [board.symbols[row] for row in rows]), ("future", sorted(futures))]
+    return [
+        LifeEvent(now_ms, symbol, kind, state, created=state == "created")
         for state in ("created", "open")
-        for row in rows
+        for kind, symbols in named
+        for symbol in symbols
     ]
-    return Listing(smiles[nearest], like_rows, life)

@@ -8,19 +8,34 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from derivasys.testing.market.board import Board, Expiry, Future, tau_years
+from derivasys.messages import OptionType
+from derivasys.testing.deribit_names import expiry_name, option_name
+from derivasys.testing.market.board import Board, Expiry, tau_years
 from derivasys.testing.market.events import MarketUpdate, nothing
+from derivasys.testing.market.family import Family
 from derivasys.testing.market.life import DeliveryAverages, settle
 from derivasys.testing.market.smiles import Smile, join_smiles, make_smile, smile_iv
+from derivasys.testing.market.venues import deribit_inverse
 from derivasys.testing.recordings import YEAR_MS, RecordedChain, RecordedRow
 
 Ints = NDArray[np.int64]
 _OPTIONAL = ("bid", "ask", "mark_iv", "last", "high", "low", "price_change", "volume_usd")
 _SIDES = ("bid", "ask")
+
+
+class DeribitNames:
+    """Deribit's grammar; all recorded chains are Deribit's."""
+
+    def option(self, family: Family, expiry_ms: int, strike: float, option_type: OptionType) -> str:
+        return option_name(family.name, expiry_ms, strike, option_type)
+
+    def future(self, family: Family, expiry_ms: int | None) -> str:
+        return f"{family.name}-{'PERPETUAL' if expiry_ms is None else expiry_name(expiry_ms)}"
 
 
 def recorded_board(chain: RecordedChain) -> Board:
@@ -29,7 +44,7 @@ def recorded_board(chain: RecordedChain) -> Board:
     A mark without a recorded IV has that of its expiry's smile. There is no quote of a future in a
     chain: a future's ticker has the recorded forward as its mark and empty sides.
     """
-    board = Board(chain.ccy, chain.index_price)
+    board = Board(deribit_inverse(chain.ccy), DeribitNames(), chain.index_price)
     for ms in sorted({row.expiry for row in chain.rows}):
         board.expiries.append(_expiry(chain, ms))
     number = {expiry.ms: i for i, expiry in enumerate(board.expiries)}
@@ -53,9 +68,7 @@ def recorded_board(chain: RecordedChain) -> Board:
     _add_marks(board, chain)
     for expiry in board.expiries:
         if expiry.is_listed:
-            board.futures[expiry.underlying_index] = Future(
-                expiry.underlying_index, expiry.ms, expiry.forward, int(time_ms.max())
-            )
+            board.add_future(expiry.ms, expiry.forward, int(time_ms.max()))
     return board
 
 
@@ -65,6 +78,20 @@ def recorded_smiles(chain: RecordedChain) -> list[Smile]:
     for row in chain.rows:
         by_expiry.setdefault(row.expiry, []).append(row)
     return [_smile(by_expiry[ms]) for ms in sorted(by_expiry)]
+
+
+def log_basis(chain: RecordedChain) -> Callable[[float], float]:
+    """Return ln(forward / index) as a function of time to expiry (years): linear between expiries, from 0 at 0."""
+    expiries = [_expiry(chain, ms) for ms in sorted({row.expiry for row in chain.rows})]
+    tau = np.array([0.0, *((expiry.ms - chain.instant_ns // 1_000_000) / YEAR_MS for expiry in expiries)])
+    basis = np.array([0.0, *(math.log(expiry.forward / chain.index_price) for expiry in expiries)])
+
+    def at(years: float) -> float:
+        if years > tau[-1]:
+            return float(basis[-1] * years / tau[-1])
+        return float(np.interp(years, tau, basis))
+
+    return at
 
 
 def _smile(rows: list[RecordedRow]) -> Smile:

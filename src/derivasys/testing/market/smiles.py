@@ -7,19 +7,20 @@ beyond the outermost ones its slope fades out exponentially.
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 from msgspec import Struct
-from numba import njit
 from numpy.typing import NDArray
+
+from derivasys.testing.market import kernels
+from derivasys.testing.market.kernels import FADE_X
+
+__all__ = ["FADE_X", "Smile", "SmileSet", "join_smiles", "make_smile", "smile_iv"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FADE_X = 0.5
-"""Distance in x over which the slope fades beyond the last strike: about one standard deviation."""
+SAME_TAU = 0.01
+"""Times to expiry this near in ln are the same: a recorded smile is then taken as it is."""
 
 
 class Smile(Struct, frozen=True):
@@ -75,31 +76,34 @@ def join_smiles(smiles: list[Smile]) -> SmileSet:
 
 def smile_iv(smiles: SmileSet, expiry: Ints, x: Floats) -> Floats:
     """Return the iv (decimal) of points x, each on the smile of its expiry index."""
-    out: Floats = _evaluate(smiles.offset, smiles.x, smiles.iv, smiles.slope, expiry, x)
+    out: Floats = kernels.smile_ivs(smiles.offset, smiles.x, smiles.iv, smiles.slope, expiry, x)
     return out
 
 
-@njit(cache=True)
-def _evaluate(offset: Any, knots: Any, iv: Any, slope: Any, expiry: Any, x: Any) -> Any:
-    out = np.empty(x.shape[0])
-    for i in range(x.shape[0]):
-        first, last = offset[expiry[i]], offset[expiry[i] + 1] - 1
-        if x[i] <= knots[first]:
-            distance = knots[first] - x[i]
-            fade = FADE_X * (1.0 - math.exp(-distance / FADE_X))
-            out[i] = iv[first] - slope[first] * fade
-        elif x[i] >= knots[last]:
-            distance = x[i] - knots[last]
-            fade = FADE_X * (1.0 - math.exp(-distance / FADE_X))
-            out[i] = iv[last] + slope[last] * fade
-        else:
-            j = first + np.searchsorted(knots[first : last + 1], x[i]) - 1
-            h = knots[j + 1] - knots[j]
-            s = (x[i] - knots[j]) / h
-            out[i] = (
-                (1 + 2 * s) * (1 - s) ** 2 * iv[j]
-                + s * (1 - s) ** 2 * h * slope[j]
-                + s * s * (3 - 2 * s) * iv[j + 1]
-                + s * s * (s - 1) * h * slope[j + 1]
-            )
-    return out
+def scale_smile(smile: Smile, factor: float) -> Smile:
+    """Return the smile whose vols are `factor` times as high at the same number of standard deviations."""
+    return Smile(smile.x * factor, smile.iv * factor, smile.slope)
+
+
+class SmileTerm:
+    """Recorded smiles by time to expiry, and between them: total variance at equal x runs linearly in tau."""
+
+    def __init__(self, tau: Floats, smiles: list[Smile], factor: float = 1.0) -> None:
+        """`tau` ascending, in years, one for each smile; vols are scaled by `factor`."""
+        self._tau = tau
+        self._smiles = [scale_smile(smile, factor) if factor != 1.0 else smile for smile in smiles]
+        self._joined = join_smiles(self._smiles)
+
+    def at(self, tau: float) -> Smile:
+        """Return the smile of an expiry that is `tau` years away; beyond the recorded ones their nearest."""
+        number = int(np.argmin(np.abs(np.log(self._tau / tau))))
+        outside = not self._tau[0] < tau < self._tau[-1]
+        if outside or abs(np.log(self._tau[number] / tau)) < SAME_TAU:
+            return self._smiles[number]
+        after = int(np.searchsorted(self._tau, tau))
+        before = after - 1
+        share = (tau - self._tau[before]) / (self._tau[after] - self._tau[before])
+        x = np.union1d(self._smiles[before].x, self._smiles[after].x)
+        number_of = np.zeros(len(x), np.int64)
+        variance = [self._tau[at] * smile_iv(self._joined, number_of + at, x) ** 2 for at in (before, after)]
+        return make_smile(x, np.sqrt(((1.0 - share) * variance[0] + share * variance[1]) / tau))

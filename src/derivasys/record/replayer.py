@@ -1,0 +1,98 @@
+"""Feeds a recording to pipelines: the same bytes at the same times, and so the same surfaces.
+
+A recording of a whole run holds its cycles too; they are repeated at their recorded times, so that the surfaces are the
+very ones that were published. A recording of frames alone is cycled every 50 ms of recorded time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from derivasys.calibrate import Rules
+from derivasys.pipeline import Pipeline
+from derivasys.record.segments import Kind, Record, SegmentError, read
+from derivasys.surface import Surface
+
+CYCLE_NS = 50_000_000
+LOOK_AHEAD = 200_000
+"""Records in which a first cycle is looked for; a run that cycles does so twenty times a second."""
+
+
+class Connection(Struct, frozen=True):
+    """What opened a connection, as recorded."""
+
+    venue: str
+    feed: int
+    ccys: tuple[str, ...]
+
+
+_CONNECTION = msgspec.json.Decoder(Connection)
+
+
+class Replay:
+    """Pipelines by feed, driven by records. `make_pipeline` lets other rules look at the same bytes."""
+
+    def __init__(self, make_pipeline: Callable[[tuple[str, ...]], Pipeline] | None = None) -> None:
+        self.pipelines: dict[int, Pipeline] = {}
+        self.connections: dict[int, Connection] = {}
+        self.frames = 0
+        self._make = make_pipeline or (lambda ccys: Pipeline(Rules(), ccys))
+
+    def apply(self, record: Record) -> list[Surface]:
+        """Take one record; return the surfaces of a cycle."""
+        if record.kind is Kind.OPENED:
+            try:
+                opened = _CONNECTION.decode(record.payload)
+            except msgspec.DecodeError as error:
+                raise SegmentError(f"connection {record.connection}: {error}") from None
+            self.connections[record.connection] = opened
+            if opened.feed not in self.pipelines:
+                self.pipelines[opened.feed] = self._make(opened.ccys)
+            return []
+        connection = self.connections.get(record.connection)
+        if connection is None:
+            raise SegmentError(f"a record of connection {record.connection}, which was never opened")
+        pipeline = self.pipelines[connection.feed]
+        if record.kind in (Kind.RECEIVED, Kind.LISTING):
+            self.frames += 1
+            pipeline.push(connection.venue, record.payload, record.recv_ns)
+        elif record.kind is Kind.CYCLE:
+            return pipeline.drain(record.recv_ns)
+        return []
+
+
+def replay(records: Iterable[Record], replaying: Replay, *, has_cycles: bool) -> Iterator[Surface]:
+    """Yield every surface that the records make; without recorded cycles, of one every 50 ms of a feed's time."""
+    due: dict[int, int] = {}
+    for record in records:
+        if not has_cycles and record.kind is not Kind.OPENED:
+            feed = replaying.connections[record.connection].feed
+            at = due.setdefault(feed, record.recv_ns + CYCLE_NS)
+            while record.recv_ns >= at:
+                yield from replaying.pipelines[feed].drain(at)
+                # Nothing can have changed in a pause, except with time: one cycle a second tells that.
+                at += CYCLE_NS if record.recv_ns - at < 1_000_000_000 else 1_000_000_000
+            due[feed] = at
+        yield from replaying.apply(record)
+
+
+def has_cycles(folder: Path) -> bool:
+    """Return whether the recording holds the cycles of the run that made it."""
+    for number, record in enumerate(read(folder)):
+        if record.kind is Kind.CYCLE:
+            return True
+        if number > LOOK_AHEAD:
+            return False
+    return False
+
+
+def surfaces(
+    folder: Path, from_ns: int | None = None, to_ns: int | None = None, rules: Rules | None = None
+) -> Iterator[Surface]:
+    """Yield the surfaces of a recording. Raises SegmentError."""
+    replaying = Replay(lambda ccys: Pipeline(rules or Rules(), ccys))
+    yield from replay(read(folder, from_ns, to_ns), replaying, has_cycles=has_cycles(folder))

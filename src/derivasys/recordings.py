@@ -1,0 +1,239 @@
+"""`derivasys record` and `derivasys replay`: runs whose input or output is a recording."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from derivasys.calibrate import Rules
+from derivasys.clock import RecordedClock
+from derivasys.config import Config, ConfigError
+from derivasys.connect.runner import Tap
+from derivasys.connect.session import ConnectionState
+from derivasys.pipeline import Pipeline
+from derivasys.record.chain_file import time_ms
+from derivasys.record.recorder import Recorder
+from derivasys.record.replayer import Connection, Replay, has_cycles, replay
+from derivasys.record.segments import Kind, Record, SegmentError, read
+from derivasys.sources import Feed, OnFrame, Origin, open_origin
+from derivasys.surface import Surface
+from derivasys.wire.feed import Feed as Stream
+from derivasys.wire.state import state_of
+
+TICK_S = 0.2
+STEP_NS = 5_000_000
+"""Frames nearer together than this are played at once."""
+BURST = 100
+EPOCH = "replay"
+
+
+class Span(Struct, frozen=True):
+    """A recording, or a part of it."""
+
+    folder: Path
+    from_ns: int | None = None
+    to_ns: int | None = None
+
+
+# --- record --------------------------------------------------------------------------------------
+
+
+async def record(config: Config, folder: Path, seconds: float | None) -> Recorder:
+    """Record what the configured source sends, without calibrating anything, until `seconds` or a signal."""
+    origin = await open_origin(config, lambda: 0, _ignore)
+    try:
+        recorder = Recorder(folder)
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}") from None
+    tasks = []
+    for at, feed in enumerate(origin.feeds):
+        for connector in feed.connectors:
+            connector.tap = recorder.tap(connector.venue, at, feed.ccys)
+            tasks.append(asyncio.create_task(connector.run()))
+    print(f"recording {origin.label} to {folder}", flush=True)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for which in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(which, ended.set)
+    until_s = None if seconds is None else loop.time() + seconds
+    while not ended.is_set() and recorder.state == "recording" and (until_s is None or loop.time() < until_s):
+        recorder.tick(loop.time())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), TICK_S)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for feed in origin.feeds:
+        for server in feed.servers:
+            await server.stop()
+    recorder.close()
+    return recorder
+
+
+def _ignore(feed: Feed, venue: str, payload: bytes, recv_ns: int) -> None:
+    """Recording keeps the bytes; nothing reads them."""
+
+
+# --- replay at full speed ------------------------------------------------------------------------
+
+
+class Summary(Struct, frozen=True):
+    """What a replay at full speed made."""
+
+    frames: int
+    surfaces: int
+    messages: int
+    sha256: str
+    """Of all messages in order: equal recordings give equal sums."""
+    recorded_s: float
+    took_s: float
+
+
+def replay_fast(span: Span, out: BinaryIO | None) -> Summary:
+    """Replay as fast as it goes; write every message that a 50 ms subscriber would get, one a line, to `out`."""
+    started = time.perf_counter()
+    replaying = Replay(lambda ccys: Pipeline(Rules(), ccys))
+    streams: dict[str, Stream] = {}
+    digest = hashlib.sha256()
+    surfaces = messages = 0
+    first_ns = last_ns = 0
+    records = read(span.folder, span.from_ns, span.to_ns)
+    for surface in replay(records, replaying, has_cycles=has_cycles(span.folder)):
+        surfaces += 1
+        first_ns, last_ns = first_ns or surface.now_ns, surface.now_ns
+        for payload in _publish(streams, surface):
+            messages += 1
+            digest.update(payload)
+            if out is not None:
+                out.write(payload + b"\n")
+    took_s = time.perf_counter() - started
+    return Summary(replaying.frames, surfaces, messages, digest.hexdigest(), (last_ns - first_ns) / 1e9, took_s)
+
+
+def _publish(streams: dict[str, Stream], surface: Surface) -> Iterator[bytes]:
+    stream = streams.get(surface.ccy)
+    state = state_of(surface)
+    if stream is None:
+        stream = streams[surface.ccy] = Stream(surface.ccy, EPOCH)
+        stream.update(state)
+        stream.activate(50)
+        for channel in (*state.tables, "fit"):
+            yield stream.snapshot(50, channel)  # type: ignore[arg-type]
+        return
+    stream.update(state)
+    yield from stream.publish(50).values()
+
+
+# --- replay at a speed, served -------------------------------------------------------------------
+
+
+class Player:
+    """Stands where a connector would: plays one venue's frames of one feed when the feed's clock reaches their time.
+
+    Frames wait in memory only from one block of the recording to the next.
+    """
+
+    def __init__(self, venue: str, feed: Feed, at: int, span: Span, speed: float, on_frame: OnFrame) -> None:
+        self.venue = venue
+        self.state: ConnectionState = "connecting"
+        self.detail = ""
+        self.messages = 0
+        self.reconnects = 0
+        self.last_frame_ns: int | None = None
+        self.tap: Tap | None = None
+        self._feed = feed
+        self._at = at
+        self._span = span
+        self._speed = speed
+        self._on_frame = on_frame
+
+    async def run(self) -> None:
+        """Play to the end, then stay: the surface of the last moment remains, and grows stale."""
+        mine: set[int] = set()
+        for record in read(self._span.folder, self._span.from_ns, self._span.to_ns):
+            if record.kind is Kind.OPENED:
+                opened = msgspec.json.decode(record.payload, type=Connection)
+                if (opened.venue, opened.feed) == (self.venue, self._at):
+                    self.reconnects += bool(mine)
+                    mine.add(record.connection)
+            elif record.connection in mine and record.kind in (Kind.RECEIVED, Kind.LISTING):
+                early_ns = record.recv_ns - self._feed.clock.now_ns()
+                if early_ns > STEP_NS:
+                    await asyncio.sleep(early_ns / 1e9 / self._speed)
+                elif self.messages % BURST == 0:
+                    await asyncio.sleep(0)  # others want their turn when the recording runs late
+                self._play(record)
+        self.state, self.detail = "down", "end of the recording"
+        await asyncio.Event().wait()
+
+    def _play(self, record: Record) -> None:
+        self.state = "live"
+        self.messages += 1
+        self.last_frame_ns = record.recv_ns
+        self._on_frame(self._feed, self.venue, record.payload, record.recv_ns)
+
+
+def opener(span: Span) -> Callable[[Config, Callable[[], int], OnFrame], Awaitable[Origin]]:
+    """Return what opens a recording as the origin of a service (see `service.Opener`)."""
+
+    async def open_recording(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
+        feeds: dict[int, Feed] = {}
+        known: set[tuple[int, str]] = set()
+        for at, venue, ccys, first_ns in _lines(span):
+            if at not in feeds:
+                clock = RecordedClock(max(first_ns, span.from_ns or 0), config.speed)
+                feeds[at] = Feed(clock, Pipeline(config.rules, ccys, stopwatch))
+                feeds[at].ccys = ccys
+                feeds[at].recorded = dict.fromkeys(ccys, first_ns // 1_000_000)
+            if venue and (at, venue) not in known:
+                known.add((at, venue))
+                feeds[at].connectors.append(Player(venue, feeds[at], at, span, config.speed, on_frame))
+        return Origin("replay", f"Recording {span.folder.name}", list(feeds.values()))
+
+    return open_recording
+
+
+def _lines(span: Span) -> list[tuple[int, str, tuple[str, ...], int]]:
+    """Return (feed, venue, currencies, first ns) of every connection of a recording."""
+    found = []
+    for record in read(span.folder, None, span.to_ns):
+        if record.kind is Kind.OPENED:
+            opened = msgspec.json.decode(record.payload, type=Connection)
+            found.append((opened.feed, opened.venue, opened.ccys, record.recv_ns))
+    if not found:
+        raise SegmentError(f"{span.folder}: no connection in this recording")
+    return found
+
+
+def venues(span: Span) -> tuple[str, ...]:
+    """Return the venues of a recording. Raises SegmentError."""
+    return tuple(dict.fromkeys(venue for _, venue, _, _ in _lines(span) if venue))
+
+
+def surface_at(folder: Path, at: str, ccy: str | None) -> Surface:
+    """Return a currency's surface as it was at an instant: the last one made up to it.
+
+    Raises SegmentError or ChainFileError.
+    """
+    # A published `ts` is its cycle in whole milliseconds: take all of that millisecond.
+    to_ns = (time_ms(at, "--at") + 1) * 1_000_000
+    last: dict[str, Surface] = {}
+    replaying = Replay(lambda ccys: Pipeline(Rules(), ccys))
+    for surface in replay(read(folder, None, to_ns), replaying, has_cycles=has_cycles(folder)):
+        last[surface.ccy] = surface
+    if not last:
+        raise SegmentError(f"{folder}: no surface up to {at}")
+    if ccy is None and len(last) > 1:
+        raise SegmentError(f"{folder} holds {', '.join(last)}: choose one with --ccy")
+    if ccy is not None and ccy not in last:
+        raise SegmentError(f"{folder} has no {ccy} up to {at}; it holds {', '.join(last)}")
+    return last[ccy or next(iter(last))]

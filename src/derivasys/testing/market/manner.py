@@ -1,0 +1,23 @@
+"""How one venue's view of the market differs from the market."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Manner(Struct, frozen=True, kw_only=True):
+    """How a venue differs from the market behind it."""
+
+    latency_ms: int = 0
+    """It sees the market so late, in whole steps of the grid."""
+    spread: float = 1.0
+    """Width of its quotes, against the recorded."""
+    gaps: float = 0.0
+    """Part of the far options that usually has no bid, beyond those of the recording; half as many have no ask."""
+    premium: float = 0.0
+    """Its index over the market's, relative: a stablecoin is not the dollar."""
+    basis_sd: float = 0.0
+    """Its forwards' own deviation, relative, for expiries of a day or more."""
+    level_sd: float = 0.0
+    """Its vols' own deviation, relative, by expiry."""
+    prints_per_s: float = 0.5
