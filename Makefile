@@ -49,6 +49,7 @@ types: setup  ## generated files: JSON Schemas and the dashboard's types
 lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/peers.in -o requirements/peers.txt
 
 sim: setup  ## one seeded run over failing wires: make sim SEED=7
 	$(BIN)/python -m derivasys.testing.simulation $(SEED)

@@ -45,7 +45,7 @@ def examine(port: int) -> Iterator[Finding]:
         yield (
             Finding("ok", f"{venue} answers")
             if answers
-            else Finding("note", f"{venue} does not answer: without it `derivasys up` shows a simulated market")
+            else Finding("note", f"{venue} does not answer: `derivasys up` leaves it out, and simulates when none does")
         )
 
 

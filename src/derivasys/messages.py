@@ -1,8 +1,10 @@
 """The messages that pass between stages: frozen, typed, in canonical units.
 
 Units, once and for all: prices per coin in the contract's own unit (`price_unit` says which: the
-coin or the quote currency), sizes in coins, implied vols as decimals, instants in nanoseconds since
-the Unix epoch (`*_ns`) except an expiry, which is in milliseconds as every venue states it.
+coin or the quote currency), undiscounted (those of a venue that discounts are divided by its factor,
+so that Black-76 on the forward gives them), sizes in coins, implied vols as decimals, instants in
+nanoseconds since the Unix epoch (`*_ns`) except an expiry, which is in milliseconds as every venue
+states it.
 A missing side of a quote is None, never 0.
 """
 

@@ -8,12 +8,14 @@ its expiries out from one instant, whatever its chains were recorded at. A repla
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import httpx
+import msgspec
 
 from derivasys.clock import Clock, RecordedClock, SystemClock
 from derivasys.config import Config, ConfigError
@@ -28,6 +30,8 @@ from derivasys.testing.market.world import CCYS
 from derivasys.testing.recordings import CHAINS, RecordedChain, load_chain, load_shipped
 from derivasys.testing.servers import SERVERS, LocalVenue
 from derivasys.wire.messages import Source
+
+log = logging.getLogger("derivasys.sources")
 
 PROBE_TIMEOUT_S = 3.0
 RECORDED_VENUE = "deribit"
@@ -82,7 +86,7 @@ class Origin:
 async def open_origin(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
     """Return the feeds that the configuration asks for, local servers started.
 
-    With source `auto`: live when every venue answers, otherwise simulated from the shipped recordings.
+    With source `auto`: live on the venues that answer; simulated from the shipped recordings when none does.
     """
     for venue in config.venues:
         if venue not in VENUES:
@@ -93,8 +97,11 @@ async def open_origin(config: Config, stopwatch: Callable[[], int], on_frame: On
         return await _replayed(config, stopwatch, on_frame)
     if config.source == "auto" and config.data is None:
         answers = await venues_answer(config.venues or tuple(VENUES))
-        if all(answers.values()):
-            return _live(config, stopwatch, on_frame)
+        answering = tuple(name for name, does in answers.items() if does)
+        if answering:
+            for name in answers.keys() - set(answering):
+                log.warning("%s does not answer and is left out; --source live insists on it", name)
+            return _live(msgspec.structs.replace(config, venues=answering), stopwatch, on_frame)
     return await _simulated(config, stopwatch, on_frame)
 
 

@@ -74,6 +74,11 @@ class BinanceSession:
     def listed(self, path: str, payload: bytes, now_ns: int) -> None:
         """Queue the streams of what is newly listed, and the end of those of what is no longer."""
         rows = [row for row in _LISTING.decode(payload).rows if row.underlying_type in ("", "CRYPTO", "COIN")]
+        if not rows:
+            # An outage: what is subscribed stays; before the first subscription there is nothing to do but to wait.
+            if not self.chosen:
+                raise Reconnect("the listing is empty")
+            return
         chosen = self._choose(rows)
         for name in sorted(self.chosen - chosen.keys()):
             self._streams.drop(name)

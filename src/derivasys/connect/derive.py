@@ -93,9 +93,10 @@ class DeriveSession:
         if number < min(page.pagination.pages, PAGES_MAX):
             self._pages.appendleft((ccy, number + 1))
             return
-        for channel in sorted(self._listed.get(ccy, set()) - found):
-            self._channels.drop(channel)
-        self._listed[ccy] = found
+        if found:  # a listing of nothing is an outage, and ends nothing
+            for channel in sorted(self._listed.get(ccy, set()) - found):
+                self._channels.drop(channel)
+            self._listed[ccy] = found
         self._channels.want((name, _stream_of(name)) for name in (f"trades.option.{ccy}", f"spot_feed.{ccy}"))
 
     # --- conversation ---

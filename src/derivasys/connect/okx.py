@@ -139,8 +139,7 @@ class OkxSession:
             pings.append(b"ping")
         self._check_answers(now_ns)
         self._channels.check(now_ns)
-        if self._channels.expire(now_ns):
-            self._timer.soon(now_ns)
+        self._channels.expire(now_ns)
         if self._timer.is_due(now_ns):
             self._relist(now_ns)
         return pings + self._send_queue(now_ns)

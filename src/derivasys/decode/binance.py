@@ -266,7 +266,12 @@ class Decoder:
         return terms
 
     def _listing(self, rows: list[_Symbol], recv_ns: int) -> list[Event]:
-        """Return all listed options on coins, and the end of those that were listed and are no longer."""
+        """Return all listed options on coins, and the end of those that were listed and are no longer.
+
+        A listing of nothing is an outage, and ends nothing.
+        """
+        if not rows:
+            return []
         events: list[Event] = [self._instrument(row, recv_ns) for row in rows if _is_on_coin(row)]
         listed = {event.contract.symbol for event in events if isinstance(event, Instrument)}
         for symbol in sorted(self._listed - listed):

@@ -108,7 +108,7 @@ class Decoder:
             if payload.find(b'"topic":"tickers.', 0, 128) >= 0:
                 message = _TICKER.decode(payload)
                 row = message.data
-                known = self._known.get(row.symbol) or self._know(row.symbol)
+                known = self._known.get(row.symbol) or self._know(row.symbol, recv_ns)
                 if known.contract.kind == "option":
                     return _ticker_events(known, row, message.ts, recv_ns)
             return self._other(payload, recv_ns)
@@ -145,12 +145,15 @@ class Decoder:
             return []
         raise DecodeError(RejectReason.UNKNOWN_MESSAGE, f"topic {topic!r}")
 
-    def _know(self, symbol: str) -> _Known:
+    def _know(self, symbol: str, recv_ns: int) -> _Known:
         known = self._known.get(symbol)
-        return self._remember(contract(symbol)) if known is None else known
+        return self._remember(contract(symbol), recv_ns) if known is None else known
 
-    def _remember(self, of: Contract) -> _Known:
-        if of.symbol not in self._known and len(self._known) >= KNOWN_MAX:
+    def _remember(self, of: Contract, recv_ns: int) -> _Known:
+        if len(self._known) >= KNOWN_MAX:
+            now_ms = recv_ns // _MS
+            self._known = {name: at for name, at in self._known.items() if (at.contract.expiry or now_ms) >= now_ms}
+        if len(self._known) >= KNOWN_MAX:
             raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: more than {KNOWN_MAX} instruments")
         known = self._known[of.symbol] = _Known(of)
         return known
@@ -163,7 +166,7 @@ class Decoder:
         symbol = changed.get("symbol")
         if not isinstance(symbol, str):
             raise DecodeError(RejectReason.BAD_SHAPE, "ticker without symbol")
-        known = self._know(symbol)
+        known = self._know(symbol, recv_ns)
         if known.contract.kind == "option":
             return _ticker_events(known, _TICKER_ROW.decode(envelope.data), envelope.ts, recv_ns)
         if envelope.type == "delta":
@@ -176,7 +179,7 @@ class Decoder:
 
     def _book(self, topic: str, is_snapshot: bool, row: _BookRow, ts: int, recv_ns: int) -> list[Event]:
         """Update ids rise by one. Ids seen before are dropped; a jump loses the book until the next snapshot."""
-        known = self._know(row.s)
+        known = self._know(row.s, recv_ns)
         book = self._books.get(topic)
         if is_snapshot:
             if book is None and len(self._books) >= KNOWN_MAX:
@@ -195,7 +198,7 @@ class Decoder:
     def _trade(self, row: _Trade | _RestTrade, recv_ns: int) -> Event:
         if isinstance(row, _RestTrade):
             row = _Trade(row.symbol, row.time, row.price, row.size, row.side, row.exec_id, row.is_block_trade, row.iv)
-        known = self._know(row.s)
+        known = self._know(row.s, recv_ns)
         if not (row.p > 0.0 and row.v > 0.0):
             raise DecodeError(RejectReason.BAD_VALUE, f"{row.s}: trade of {row.v} at {row.p}")
         size = row.v / row.p if known.is_in_dollars else row.v
@@ -211,7 +214,7 @@ class Decoder:
         if shape.s is not None and shape.u is not None:
             row = _BOOK.decode(result)
             book = Book(_levels(row.s, row.b), _levels(row.s, row.a), row.u)
-            return [_book_quote(self._know(row.s), book, shape.ts or time, recv_ns)]
+            return [_book_quote(self._know(row.s, recv_ns), book, shape.ts or time, recv_ns)]
         rows = shape.rows
         if not rows or bytes(memoryview(rows[0])[:1]) != b"{":
             return []
@@ -223,7 +226,7 @@ class Decoder:
         if first.bid1_price is not None:
             events: list[Event] = []
             for ticker in map(_REST_TICKER.decode, rows):
-                events += _ticker_events(self._know(ticker.symbol), ticker.as_ticker(), time, recv_ns)
+                events += _ticker_events(self._know(ticker.symbol, recv_ns), ticker.as_ticker(), time, recv_ns)
             return events
         if first.service_types is not None:
             return [_status(row, time, recv_ns) for row in map(_STATUS.decode, rows)]
@@ -239,7 +242,7 @@ class Decoder:
                 if state == "closed":
                     self._known.pop(of.symbol, None)
                 else:
-                    self._relist(of)
+                    self._relist(of, recv_ns)
             except DecodeError as error:
                 events.append(Status(VENUE, row.symbol, row.base_coin, recv_ns, None, "unreadable", str(error)))
                 continue
@@ -252,10 +255,10 @@ class Decoder:
             )  # fmt: skip
         return events
 
-    def _relist(self, of: Contract) -> None:
+    def _relist(self, of: Contract, recv_ns: int) -> None:
         known = self._known.get(of.symbol)
         if known is None:
-            self._remember(of)
+            self._remember(of, recv_ns)
         else:
             known.contract = of
 

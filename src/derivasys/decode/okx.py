@@ -16,6 +16,7 @@ decoder remembers. Until a listing was read, those of 2026 are assumed where the
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -126,6 +127,19 @@ class Decoder:
         """By channel and instId."""
         self._ticks: dict[str, tuple[tuple[float, float], ...]] = {}
         """By family: (above price, tick), the first of them the base tick."""
+        self._readers: dict[str, Callable[[Raw, int], list[Event]]] = {
+            "tickers": lambda data, at: [self._ticker(row, at) for row in _TICKER_ROWS.decode(data)],
+            "opt-summary": self._summaries,
+            "option-trades": self._trades,
+            "trades": self._trades,
+            "trades-all": self._trades,
+            "mark-price": lambda data, at: [self._mark(row, at) for row in _MARKS.decode(data)],
+            "open-interest": lambda data, at: [self._open_interest(row, at) for row in _OPEN_INTERESTS.decode(data)],
+            "index-tickers": lambda data, at: [_index(row, at) for row in _INDICES.decode(data)],
+            "instruments": self._listing,
+            "status": lambda data, at: [_status(row, at) for row in _STATUS_ROWS.decode(data)],
+            "instrument-tick-bands": self._learn_ticks,
+        }
 
     def decode(self, payload: bytes, recv_ns: int) -> list[Event]:
         """Return the events of one frame or REST reply; [] for acknowledgements, errors and "pong".
@@ -157,62 +171,32 @@ class Decoder:
         channel = arg.channel
         if channel in _DELTA_BOOKS or channel in _WINDOW_BOOKS:
             return [self._book(arg, action, row, recv_ns) for row in _BOOKS.decode(data)]
-        if channel == "opt-summary":
-            return self._summaries(data, recv_ns)
-        if channel in ("option-trades", "trades", "trades-all"):
-            return self._trades(data, recv_ns)
-        if channel == "tickers":
-            return [self._ticker(row, recv_ns) for row in _TICKER_ROWS.decode(data)]
-        if channel == "mark-price":
-            return [self._mark(row, recv_ns) for row in _MARKS.decode(data)]
-        if channel == "open-interest":
-            return [self._open_interest(row, recv_ns) for row in _OPEN_INTERESTS.decode(data)]
-        if channel == "index-tickers":
-            return [_index(row, recv_ns) for row in _INDICES.decode(data)]
-        if channel == "instruments":
-            return self._listing(data, recv_ns)
-        if channel == "status":
-            return [_status(row, recv_ns) for row in _STATUS_ROWS.decode(data)]
+        read = self._readers.get(channel)
+        if read is not None:
+            return read(data, recv_ns)
         if channel in _CHANNELS_WITHOUT_EVENTS or channel.startswith(("candle", "mark-price-candle", "index-candle")):
             return []
         raise DecodeError(RejectReason.UNKNOWN_MESSAGE, f"channel {channel!r}")
 
     def _reply(self, data: Raw, recv_ns: int) -> list[Event]:
-        """Tell replies apart by the shape of their first row: they name no method."""
+        """Tell replies apart by a field of their first row: they name no method."""
         rows = msgspec.json.decode(data, type=list[Raw]) if bytes(data) else []
         if not rows or bytes(memoryview(rows[0])[:1]) != b"{":
             return []
-        shape = _SHAPE.decode(rows[0])
-        if shape.tick_band is not None:
-            self._learn_ticks(data)
-            return []
-        if shape.begin is not None:
-            return [_status(row, recv_ns) for row in _STATUS_ROWS.decode(data)]
-        if shape.inst_id is None:
-            return []
-        if shape.ct_val is not None:
-            return self._listing(data, recv_ns)
-        if shape.trade_id is not None:
-            return self._trades(data, recv_ns)
-        if shape.mark_vol is not None:
-            return self._summaries(data, recv_ns)
-        if shape.ask_px is not None:
-            return [self._ticker(row, recv_ns) for row in _TICKER_ROWS.decode(data)]
-        if shape.mark_px is not None:
-            return [self._mark(row, recv_ns) for row in _MARKS.decode(data)]
-        if shape.oi is not None:
-            return [self._open_interest(row, recv_ns) for row in _OPEN_INTERESTS.decode(data)]
-        if shape.idx_px is not None:
-            return [_index(row, recv_ns) for row in _INDICES.decode(data)]
+        fields = msgspec.json.decode(rows[0], type=dict[str, Raw])
+        for name, channel in _TWINS.items():
+            if name in fields:
+                return self._readers[channel](data, recv_ns)
         return []
 
-    def _know(self, symbol: str) -> _Known:
+    def _know(self, symbol: str, recv_ns: int) -> _Known:
         known = self._known.get(symbol)
-        if known is None:
-            known = self._remember(contract(symbol))
-        return known
+        return self._remember(contract(symbol), recv_ns) if known is None else known
 
-    def _remember(self, of: Contract) -> _Known:
+    def _remember(self, of: Contract, recv_ns: int) -> _Known:
+        if len(self._known) >= KNOWN_MAX:
+            now_ms = recv_ns // _MS
+            self._known = {name: at for name, at in self._known.items() if (at.contract.expiry or now_ms) >= now_ms}
         if len(self._known) >= KNOWN_MAX:
             raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: more than {KNOWN_MAX} instruments")
         known = self._known[of.symbol] = _Known(of)
@@ -221,7 +205,7 @@ class Decoder:
     # --- rows → events ---
 
     def _ticker(self, row: _Ticker, recv_ns: int) -> Event:
-        known = self._known.get(row.inst_id) or self._know(row.inst_id)
+        known = self._known.get(row.inst_id) or self._know(row.inst_id, recv_ns)
         bid: float | None = row.bid_px or None
         ask: float | None = row.ask_px or None
         bid_size = ask_size = None
@@ -243,7 +227,7 @@ class Decoder:
         events: list[Event] = []
         forwards: dict[tuple[str, int], float] = {}
         for row in _SUMMARIES.decode(data):
-            known = self._know(row.inst_id)
+            known = self._know(row.inst_id, recv_ns)
             of = known.contract
             known.iv = implied_vol(number(row.mark_vol))
             if of.price_unit == "coin":
@@ -260,19 +244,19 @@ class Decoder:
         return events
 
     def _mark(self, row: _Mark, recv_ns: int) -> Event:
-        known = self._know(row.inst_id)
+        known = self._know(row.inst_id, recv_ns)
         known.price = None if row.mark_px == "" else row.mark_px
         return Mark(known.contract, recv_ns, row.ts * _MS, known.price, known.iv)
 
     def _open_interest(self, row: _OpenInterest, recv_ns: int) -> Event:
-        known = self._know(row.inst_id)
+        known = self._know(row.inst_id, recv_ns)
         coins = None if row.oi_ccy == "" else row.oi_ccy
         return Mark(known.contract, recv_ns, row.ts * _MS, known.price, known.iv, None, coins)
 
     def _trades(self, data: Raw, recv_ns: int) -> list[Event]:
         events: list[Event] = []
         for row in _TRADES.decode(data):
-            known = self._know(row.inst_id)
+            known = self._know(row.inst_id, recv_ns)
             if known.last_trade == row.trade_id:
                 continue  # sent again from the venue's cache after a subscription
             if not (row.px > 0.0 and row.sz > 0.0):
@@ -303,9 +287,9 @@ class Decoder:
         else:
             expected = None if book is None else book.last_id
             self._books.pop((arg.channel, symbol), None)
-            ccy = self._know(symbol).contract.ccy
+            ccy = self._know(symbol, recv_ns).contract.ccy
             return Gap(VENUE, symbol, ccy, recv_ns, row.ts * _MS, expected, row.prev_seq_id)
-        known = self._know(symbol)
+        known = self._know(symbol, recv_ns)
         bid, ask, bid_contracts, ask_contracts = book.best()
         bid_size = None if bid is None or bid_contracts is None else known.size(bid_contracts, bid)
         ask_size = None if ask is None or ask_contracts is None else known.size(ask_contracts, ask)
@@ -313,10 +297,11 @@ class Decoder:
 
     # --- listings ---
 
-    def _learn_ticks(self, data: Raw) -> None:
+    def _learn_ticks(self, data: Raw, recv_ns: int) -> list[Event]:
         for row in _TICK_BANDS.decode(data):
             if len(self._ticks) < KNOWN_MAX:
                 self._ticks[row.inst_family] = tuple(sorted((band.min_px, band.tick_sz) for band in row.tick_band))
+        return []
 
     def _listing(self, data: Raw, recv_ns: int) -> list[Event]:
         """Instruments. A row that cannot be read is told as a Status, so that it does not cost the others."""
@@ -325,7 +310,8 @@ class Decoder:
             try:
                 events.append(self._instrument(row, recv_ns))
             except DecodeError as error:
-                events.append(Status(VENUE, row.inst_id, "", recv_ns, None, "unreadable", str(error)))
+                coin = row.inst_id.partition("-")[0]
+                events.append(Status(VENUE, row.inst_id, coin, recv_ns, None, "unreadable", str(error)))
         return events
 
     def _instrument(self, row: _Instrument, recv_ns: int) -> Instrument:
@@ -337,7 +323,7 @@ class Decoder:
                 self._books.pop((channel, row.inst_id), None)
             known = _Known(of)
         else:
-            known = self._known.get(row.inst_id) or self._remember(of)
+            known = self._known.get(row.inst_id) or self._remember(of, recv_ns)
             known.contract = of
         if row.ct_val and row.ct_mult:
             if of.kind == "option" or row.ct_val_ccy == of.ccy:
@@ -368,6 +354,18 @@ _CHANNELS_WITHOUT_EVENTS = frozenset(
         "block-tickers",
     }
 )
+_TWINS = {
+    "tickBand": "instrument-tick-bands",
+    "begin": "status",
+    "ctVal": "instruments",
+    "tradeId": "option-trades",
+    "markVol": "opt-summary",
+    "askPx": "tickers",
+    "markPx": "mark-price",
+    "oi": "open-interest",
+    "idxPx": "index-tickers",
+}
+"""A field that only the rows of this channel's REST twin have, or those before it here."""
 _KINDS: dict[str, ContractKind] = {"OPTION": "option", "FUTURES": "future", "SWAP": "perpetual", "SPOT": "spot"}
 _STATES = {"live": "open", "expired": "closed"}
 """Others (suspend, preopen, test) keep their names: not open, but not gone."""
@@ -545,19 +543,6 @@ class _Instrument(_Raw, gc=False):
     rule_type: str = ""
 
 
-class _Shape(_Raw, gc=False):
-    inst_id: Any = None
-    ct_val: Any = None
-    trade_id: Any = None
-    mark_vol: Any = None
-    ask_px: Any = None
-    mark_px: Any = None
-    oi: Any = None
-    idx_px: Any = None
-    begin: Any = None
-    tick_band: Any = None
-
-
 _TICKERS = msgspec.json.Decoder(_Tickers, strict=False)
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _TICKER_ROWS = msgspec.json.Decoder(list[_Ticker], strict=False)
@@ -570,4 +555,3 @@ _INDICES = msgspec.json.Decoder(list[_Index], strict=False)
 _STATUS_ROWS = msgspec.json.Decoder(list[_Status], strict=False)
 _TICK_BANDS = msgspec.json.Decoder(list[_TickBands], strict=False)
 _INSTRUMENTS = msgspec.json.Decoder(list[_Instrument], strict=False)
-_SHAPE = msgspec.json.Decoder(_Shape)

@@ -31,6 +31,8 @@ from derivasys.messages import (
 
 ROWS_MAX = 65_536
 """Instruments of one currency; listings beyond it are counted as `chain_full` and not kept."""
+AHEAD_NS_MAX = 60_000_000_000
+"""A quote dated further ahead of its arrival than clocks can disagree is not believed."""
 CLOSED_STATES = frozenset({"closed", "delivered", "settled", "archivized", "terminated"})
 """A contract in such a state leaves the chain."""
 OPEN_STATES = frozenset({"open", "created", "started"})
@@ -158,6 +160,10 @@ class Chain:
             if event.event_ns < w["event_ns"][row]:
                 self.ignored["out_of_order"] += 1
                 return
+            if event.event_ns > event.recv_ns + AHEAD_NS_MAX:
+                # Believed, it would shut out every quote to come until that time.
+                self.ignored["time_ahead"] += 1
+                return
             w["event_ns"][row] = event.event_ns
         nan = math.nan
         w["bid"][row] = nan if event.bid is None else event.bid
@@ -239,6 +245,8 @@ class Chain:
         if event.state in CLOSED_STATES:
             self._delist(event.venue, event.symbol)
             return
+        if event.state == "unreadable":
+            self.ignored["unreadable"] += 1
         row = self._row.get((event.venue, event.symbol))
         if row is not None:
             self._w["is_open"][row] = event.state in OPEN_STATES

@@ -109,7 +109,11 @@ class TestStreams:
     def test_coins_not_followed_and_stocks_are_left_out(self):
         session, sent = open_session(names=[*OPTIONS, "ETH-260925-3000-C"])
         assert "ethusdt@optionMarkPrice" not in streams(sent)
-        session.listed(LISTING, listing(underlyingType="EQUITY"), 0)
+        rows = [
+            json.loads(one)["optionSymbols"]
+            for one in (listing(underlyingType="EQUITY"), listing(["ETH-260925-3000-C"]))
+        ]
+        session.listed(LISTING, json.dumps({"optionSymbols": rows[0] + rows[1]}).encode(), 0)
         assert "btcusdt@optionMarkPrice" not in session.chosen
 
     def test_requests_are_small_and_at_most_a_few_a_second(self):
@@ -287,6 +291,14 @@ class TestListing:
         session.tick(later_ns)
         assert session.relisting == [LISTING]
 
+    def test_an_empty_listing_ends_nothing(self):
+        session, sent = open_session()
+        settle(session, sent, 0)
+        session.listed(LISTING, listing([]), 5 * S)
+        assert session.tick(5 * S) == []
+        with pytest.raises(Reconnect, match="the listing is empty"):
+            BINANCE.sessions(("BTC",), 0)[0].listed(LISTING, listing([]), 0)
+
     def test_an_unchanged_listing_asks_for_nothing(self):
         session, sent = open_session()
         settle(session, sent, 0)
@@ -297,7 +309,7 @@ class TestListing:
 def test_a_connection_is_replaced_before_its_24_hours_each_at_its_own_time():
     ends = []
     for at in range(3):
-        session, _ = open_session(at, names=[])
+        session, _ = open_session(at, names=["ETH-260925-3000-C"])
         for minute in range(24 * 60):
             now_ns = minute * 60 * S
             session.received(data("!index@arr"), now_ns)

@@ -107,6 +107,15 @@ def test_what_is_no_longer_listed_or_inactive_is_unsubscribed():
     assert [call["params"]["channels"] for call in calls(sent, "unsubscribe")] == [[f"ticker_slim.{OPTIONS[1]}.1000"]]
 
 
+def test_an_empty_listing_ends_nothing():
+    session, sent = open_session()
+    acknowledge(session, sent + session.tick(S), S)
+    for alive in (ticker(), SPOT):
+        session.received(alive, int(RELIST_EVERY_S * S))
+    (again,) = calls(session.tick(int(RELIST_EVERY_S * S)), "public/get_all_instruments")
+    assert session.received(page(again, []), int(RELIST_EVERY_S * S)) == []
+
+
 def test_expired_contracts_are_unsubscribed_in_one_call_and_listings_follow():
     before_ns = (EXPIRY_S - 60) * S
     session, sent = open_session(now_ns=before_ns)

@@ -287,8 +287,10 @@ class TestRoll:
         sent = session.tick(EXPIRY_MS * 10**6)
         assert args(sent, "unsubscribe") == [tickers(name) for name in OPTIONS]
         assert len(requests(sent, "unsubscribe")) == 1
-        session.tick(EXPIRY_MS * 10**6 + int(RELIST_DELAY_S * S))
-        assert session.relisting == [FAMILIES]
+        session.tick(EXPIRY_MS * 10**6 + 19 * S)
+        assert session.relisting == []
+        session.tick(EXPIRY_MS * 10**6 + 20 * S)
+        assert session.relisting == [FAMILIES], "once, should nothing have announced new contracts"
 
     def test_a_burst_of_new_contracts_is_gathered_into_one_listing(self):
         session, sent = open_session()

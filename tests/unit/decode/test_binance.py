@@ -334,6 +334,12 @@ class TestListing:
         assert isinstance(kept, Instrument)
         assert (gone.symbol, gone.state) == ("XRP-251219-2.05-C", "closed")
 
+    def test_an_empty_listing_ends_nothing(self):
+        decoder = Decoder()
+        decoder.decode(listing(SYMBOL), 1)
+        assert decoder.decode(listing(), 2) == []
+        assert len(decoder.decode(listing(SYMBOL), 3)) == 1
+
     def test_a_contract_that_does_not_trade(self):
         assert events(listing({**SYMBOL, "status": "HALT"}))[0].state == "halt"
 

@@ -100,6 +100,7 @@ class TestOptionTicker:
 
     def test_a_price_without_size_is_no_quote(self):
         assert events(ticker(askSize="0"))[0].ask is None
+        assert events(ticker(bidSize="0"))[0].bid is None
 
     @pytest.mark.parametrize(("told", "iv"), [("0", None), ("", None), ("5", None), ("4.9999", 4.9999)])
     def test_zero_is_no_vol_and_five_is_a_cap(self, told, iv):
@@ -254,6 +255,8 @@ class TestListing:
         with pytest.raises(DecodeError) as error:
             decoder.decode(ticker(symbol="BTC-27MAR26-71000-P-USDT"), 1)
         assert error.value.reason is RejectReason.BAD_VALUE
+        (quote, *_) = decoder.decode(ticker(symbol="BTC-27MAR26-71000-P-USDT"), 2**61)
+        assert quote.contract.symbol == "BTC-27MAR26-71000-P-USDT", "the expired make room"
 
 
 class TestLinearTicker:

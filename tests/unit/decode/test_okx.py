@@ -94,6 +94,7 @@ class TestTicker:
     @pytest.mark.parametrize("size", ["", "0"])
     def test_a_price_without_size_is_no_quote(self, size):
         assert events(ticker(askSz=size))[0].ask is None
+        assert events(ticker(bidSz=size))[0].bid is None
 
     @pytest.mark.parametrize("value", ["-0.01", "nan", "inf", "1e300"])
     @pytest.mark.parametrize("field", ["bidPx", "askSz"])
@@ -154,6 +155,8 @@ class TestContractTerms:
         with pytest.raises(DecodeError) as error:
             decoder.decode(ticker(instId="BTC-USD-241217-93000-C"), 1)
         assert error.value.reason is RejectReason.BAD_VALUE
+        (quote, *_) = decoder.decode(ticker(instId="BTC-USD-241217-93000-C"), 2**61)
+        assert quote.contract.symbol == "BTC-USD-241217-93000-C", "the expired make room"
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,15 @@ def test_older_events_do_not_overwrite_newer_ones():
     assert chain.ignored["out_of_order"] == 1
 
 
+def test_a_quote_dated_ahead_does_not_shut_out_the_others():
+    of = option(100)
+    chain = listed(of)
+    chain.apply(quote(of, bid=9.0, event_ns=NOW_NS + 10**12))
+    chain.apply(quote(of, bid=1.0, event_ns=NOW_NS + 1))
+    assert chain.bid[0] == 1.0
+    assert chain.ignored["time_ahead"] == 1
+
+
 def test_quotes_of_unlisted_contracts_are_counted():
     chain = listed(option(100))
     chain.apply(quote(option(101)))
@@ -100,6 +109,13 @@ def test_a_contract_that_is_not_open_says_so(state, is_open):
     chain = listed(of)
     chain.apply(Status("deribit", of.symbol, "BTC", NOW_NS, NOW_NS, state))
     assert bool(chain.is_open[0]) is is_open
+
+
+def test_a_listing_that_could_not_be_read_is_counted():
+    chain = listed(option(100))
+    chain.apply(Status("deribit", "BTC-UP-C", "BTC", NOW_NS, NOW_NS, "unreadable"))
+    assert chain.ignored["unreadable"] == 1
+    assert chain.is_open[0]
 
 
 def test_a_gap_empties_the_row():

@@ -217,7 +217,8 @@ class TestPushes:
         client.say("publicTrade.BTC", "publicTrade.DOGE")
         events = client.decode(client.run(20.0))
         assert {event.ccy for event in events} == set(CCYS)
-        assert all(isinstance(event, Trade) and event.iv for event in events)
+        assert all(isinstance(event, Trade) for event in events)
+        assert sum(event.iv is not None for event in events) > len(events) / 2
 
     def test_maintenance_is_announced(self, chains):
         client = Client(chains, "misc/status")
@@ -240,9 +241,13 @@ class TestPushes:
         client.run(1.1)
         states = {row["symbol"]: row["status"] for row in client.listed(category="option", limit="1000")["list"]}
         assert states[symbol] == "Delivering"
-        client.run(3.0)
-        assert client.run(3.0) == []
-        assert symbol not in {row["symbol"] for row in client.listed(category="option", limit="1000")["list"]}
+        client.run(4.0)
+        states = {row["symbol"]: row["status"] for row in client.listed(category="option", limit="1000")["list"]}
+        assert set(states.values()) == {"Trading", "PreLaunch"}
+        assert symbol not in states
+        assert client.run(4.0) == []
+        states = {row["symbol"]: row["status"] for row in client.listed(category="option", limit="1000")["list"]}
+        assert set(states.values()) == {"Trading"}
 
 
 class TestRest:

@@ -254,11 +254,21 @@ class TestPushes:
         client.now_ns = first * 10**6 - S
         client.venue.tick(client.now_ns)
         client.session.take()
-        events = client.decode(client.run(6.0))
-        assert {event.state for event in events} == {"open", "closed"}
+        events = client.decode(client.run(10.0))
+        assert {event.state for event in events} == {"preopen", "open", "closed"}
         assert {event.contract.expiry for event in events if event.state == "closed"} == {first}
         _, _, listed = client.get("public/instruments", instType="OPTION", instFamily="BTC-USD")
         assert str(first) not in {row["expTime"] for row in listed}
+        assert {row["state"] for row in listed} == {"live"}
+
+    def test_new_contracts_are_listed_before_they_open(self, chains):
+        client = Client(chains)
+        first = client.venue.view.market("BTC-USD").board.expiries[0].ms
+        client.now_ns = first * 10**6 - S
+        client.venue.tick(client.now_ns)
+        client.run(6.0)
+        _, _, listed = client.get("public/instruments", instType="OPTION", instFamily="BTC-USD")
+        assert {row["state"] for row in listed} == {"live", "preopen"}
 
 
 class TestRest:

@@ -26,6 +26,8 @@ REST_CALLS_MAX, REST_SECONDS = 600, 5.0
 PAGE_DEFAULT, PAGE_MAX = 500, 1000
 DEFAULT_COIN = "BTC"
 """What REST answers about when no coin is named."""
+PRELAUNCH_NS = 3_000 * _MS
+"""From the listing of a contract to its launch."""
 SILENCE_CLOSE = (1006, "no ping")
 Reply = tuple[int, Json]
 
@@ -86,6 +88,8 @@ class BybitVenue:
         self._dirty: dict[tuple[str, str], Topic] = {}
         self._status = "completed"
         self._sequence = 3_414_625_000
+        self._launches: dict[str, int] = {}
+        """When contracts that are listed will trade."""
         self._calls = Window(REST_CALLS_MAX, REST_SECONDS)
 
     # --- sessions ---
@@ -244,6 +248,8 @@ class BybitVenue:
             topics = waiting.get(("contract", symbol))
             if topics:
                 self._dirty.update(topics)
+        launch_ns = self._now_ns + PRELAUNCH_NS
+        self._launches |= {event.symbol: launch_ns for event in update.life if event.created}
         for made in update.prints:
             for topic in waiting.get(("trade", market.family.ccy), {}).values():
                 self._push(topic, "snapshot", [payloads.trade(board, made)])
@@ -311,6 +317,8 @@ class BybitVenue:
                 rows += [payloads.instrument(board, row) for row, state in enumerate(board.state.tolist()) if state < 2]
             else:
                 rows += [payloads.future_instrument(board, future) for future in board.futures.values()]
+        self._launches = {symbol: at for symbol, at in self._launches.items() if at > self._now_ns}
+        rows = [row | {"status": "PreLaunch"} if row["symbol"] in self._launches else row for row in rows]
         first, last = int(cursor), int(cursor) + int(limit)
         after = str(last) if last < len(rows) else ""
         return self._result({"category": category, "nextPageCursor": after, "list": rows[first:last]})

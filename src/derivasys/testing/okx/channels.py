@@ -93,9 +93,10 @@ class Topic:
         rows = []
         for event in life:
             is_option = event.kind == "option"
-            if is_option != (self.key == "OPTION") or event.state == "settlement":
+            # A new contract is preopen; the venue tells of its opening later.
+            if is_option != (self.key == "OPTION") or event.state in ("settlement", "open"):
                 continue
-            rows.append(payloads.instrument(market.board, event.symbol, "live" if event.created else None))
+            rows.append(payloads.instrument(market.board, event.symbol, "preopen" if event.created else None))
         return rows
 
 

@@ -23,6 +23,8 @@ SILENCE_NS_MAX = 30_000 * _MS
 """Without a subscription, or without anything sent either way, for so long a connection is closed."""
 REQUESTS_PER_HOUR = 480
 REQUEST_BYTES_MAX = 64 << 10
+PREOPEN_NS = 3_000 * _MS
+"""From the listing of a contract to its opening."""
 UPGRADE_NS = 60_000 * _MS
 """From the notice of an upgrade to the close."""
 NO_DATA_CLOSE, UPGRADE_CLOSE = (4004, "No data received in 30s."), (4006, "service upgrade")
@@ -84,6 +86,8 @@ class OkxVenue:
         self._status = "completed"
         self._idle_checked_ns = self._now_ns
         self._limits: dict[str, Window] = {}
+        self._opens: dict[str, tuple[int, MarketView]] = {}
+        """When contracts that are preopen open, and where."""
 
     # --- sessions ---
 
@@ -219,6 +223,8 @@ class OkxVenue:
             if now_ns - topic.last_ns >= topic.interval_ns:
                 del self._dirty[name]
                 self._send_state(topic)
+        if self._opens:
+            self._open_contracts(now_ns)
         if now_ns - self._idle_checked_ns >= 1000 * _MS:
             self._idle_checked_ns = now_ns
             self._send_idle()
@@ -246,8 +252,18 @@ class OkxVenue:
                     self._push(topic, topic.trades)
                     topic.trades = []
         if update.life:
+            opens_ns = self._now_ns + PREOPEN_NS
+            self._opens |= {event.symbol: (opens_ns, market) for event in update.life if event.created}
             for topic in list(waiting.get(("life", ""), {}).values()):
                 self._push(topic, topic.listed(market, update.life))
+
+    def _open_contracts(self, now_ns: int) -> None:
+        opened = {symbol: market for symbol, (opens_ns, market) in self._opens.items() if opens_ns <= now_ns}
+        for symbol in opened:
+            del self._opens[symbol]
+        for topic in list(self._waiting.get(("life", ""), {}).values()):
+            rows = [payloads.instrument(market.board, symbol, "live") for symbol, market in opened.items()]
+            self._push(topic, [row for row in rows if row["instType"] == topic.key])
 
     def _send_state(self, topic: Topic) -> None:
         now_ms = self._now_ms()
@@ -333,7 +349,10 @@ class OkxVenue:
         market = next((market for market in markets if market.family.name == family), None)
         if market is None:
             return _failed("51000", "Parameter instFamily error")
-        return _data(_of_family(name, market, query.get("instType", "")))
+        rows = _of_family(name, market, query.get("instType", ""))
+        if name == "public/instruments":
+            rows = [row | {"state": "preopen"} if row["instId"] in self._opens else row for row in rows]
+        return _data(rows)
 
 
 def _waits_for(topic: Topic) -> str:
