@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from derivasys.decode.book import Book
+from derivasys.decode.text import Millis
 from derivasys.expiry import expiry_ms
 from derivasys.messages import (
     Contract,
@@ -394,7 +395,7 @@ def _summary_events(row: _SummaryData, recv_ns: int) -> list[Event]:
 
 
 class _Sides(Struct, gc=False, kw_only=True):
-    timestamp: int
+    timestamp: Millis
     instrument_name: str
     best_bid_price: float | None = None
     best_ask_price: float | None = None
@@ -439,7 +440,7 @@ class _Channel(Struct, gc=False):
 
 class _BookData(Struct, gc=False):
     instrument_name: str
-    timestamp: int
+    timestamp: Millis
     change_id: int
     bids: list[tuple[str, float, float]]
     asks: list[tuple[str, float, float]]
@@ -449,7 +450,7 @@ class _BookData(Struct, gc=False):
 
 class _BookWindow(Struct, gc=False):
     instrument_name: str
-    timestamp: int
+    timestamp: Millis
     change_id: int
     bids: list[tuple[float, float]]
     asks: list[tuple[float, float]]
@@ -457,7 +458,7 @@ class _BookWindow(Struct, gc=False):
 
 class _TradeData(Struct, gc=False):
     instrument_name: str
-    timestamp: int
+    timestamp: Millis
     price: float
     amount: float
     direction: Any
@@ -474,20 +475,20 @@ class _TradeData(Struct, gc=False):
 
 class _MarkData(Struct, gc=False):
     instrument_name: str
-    timestamp: int
+    timestamp: Millis
     mark_price: float | None = None
     iv: float | None = None
 
 
 class _IndexData(Struct, gc=False):
     index_name: str
-    timestamp: int
+    timestamp: Millis
     price: float
 
 
 class _StateData(Struct, gc=False):
     instrument_name: str
-    timestamp: int
+    timestamp: Millis
     state: str
 
 
@@ -506,7 +507,7 @@ class _InstrumentData(Struct, gc=False):
     instrument_name: str
     kind: str
     base_currency: str
-    expiration_timestamp: int | None = None
+    expiration_timestamp: Millis | None = None
     strike: float | None = None
     option_type: str | None = None
     instrument_type: str | None = None
@@ -517,14 +518,14 @@ class _InstrumentData(Struct, gc=False):
     min_trade_amount: float | None = None
     taker_commission: float | None = None
     price_index: str | None = None
-    creation_timestamp: int | None = None
+    creation_timestamp: Millis | None = None
     is_active: bool = True
     state: str | None = None
 
 
 class _SummaryData(Struct, gc=False):
     instrument_name: str
-    creation_timestamp: int
+    creation_timestamp: Millis
     bid_price: float | None = None
     ask_price: float | None = None
     mark_price: float | None = None
@@ -540,7 +541,7 @@ class _Shape(Struct, gc=False):
     kind: str | None = None
     best_bid_amount: float | None = None
     greeks: Any = None
-    creation_timestamp: int | None = None
+    creation_timestamp: Millis | None = None
 
 
 _TICKER = msgspec.json.Decoder(_TickerMessage)
