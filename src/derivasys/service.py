@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -172,7 +173,7 @@ class Service:
                 started = time.perf_counter_ns()
                 if surface.ccy not in self.gateway.feeds:
                     self.gateway.add_feed(surface.ccy, self.epoch)
-                self.gateway.publish(state_of(surface))
+                self.gateway.offer(surface.ccy, surface.now_ns // 1_000_000, partial(state_of, surface))
                 for stage, ms in (surface.stages_ms or {}).items():
                     self.latency.add(stage, ms)
                 self.latency.add("calibrate", sum((surface.stages_ms or {}).values()))

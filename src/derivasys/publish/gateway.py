@@ -52,7 +52,7 @@ class Gateway:
     @property
     def available(self) -> list[str]:
         """Currencies that have a surface."""
-        return [ccy for ccy, feed in self.feeds.items() if feed.state is not None]
+        return [ccy for ccy, feed in self.feeds.items() if feed.has_state]
 
     @property
     def clients(self) -> int:
@@ -65,16 +65,20 @@ class Gateway:
 
     def publish(self, state: State) -> None:
         """Bring every subscriber of the currency whose rate class is due to `state`."""
-        feed = self.feeds[state.ccy]
-        is_first = feed.state is None
-        feed.update(state)
+        self.offer(state.ccy, state.ts, lambda: state)
+
+    def offer(self, ccy: str, ts: int, make: Callable[[], State]) -> None:
+        """Do the same with a state that is made only if somebody is due (`ts` as in the state, ms)."""
+        feed = self.feeds[ccy]
+        is_first = not feed.has_state
+        feed.offer(ts, make)
         if is_first:
-            self._greet_waiting(state.ccy)
+            self._greet_waiting(ccy)
         for rate_ms in RATES_MS:
             payloads = feed.publish(rate_ms)
             if payloads:
                 frames = {channel: text_frame(payload) for channel, payload in payloads.items()}
-                self._broadcast(state.ccy, rate_ms, frames)
+                self._broadcast(ccy, rate_ms, frames)
 
     def publish_status(self, payload: bytes) -> None:
         """Send the status document to everybody who follows it."""
@@ -141,7 +145,7 @@ class Gateway:
                 connection.send_text(self.status)
             return
         feed = self.feeds.get(ccy)
-        if feed is None or feed.state is None:
+        if feed is None or not feed.has_state:
             return
         client.behind.discard(ccy)
         feed.activate(client.session.rate_ms)

@@ -7,6 +7,7 @@ and channel. A class without subscribers costs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -58,17 +59,35 @@ class _Class:
 
 
 class Feed:
-    """The stream of one currency. `state` is the newest; each class may be some cycles behind it."""
+    """The stream of one currency. Each class may be some cycles behind the newest state."""
 
     def __init__(self, ccy: str, epoch: str) -> None:
         self.ccy = ccy
         self.epoch = epoch
-        self.state: State | None = None
+        self._offered: Callable[[], State] | None = None
+        self._state: State | None = None
+        self._ts = 0
         self._classes = {rate_ms: _Class(rate_ms) for rate_ms in RATES_MS}
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is anything to publish."""
+        return self._state is not None or self._offered is not None
+
+    @property
+    def state(self) -> State | None:
+        """The newest state, made now if nobody has needed it before; None before the first."""
+        if self._offered is not None:
+            self._state, self._offered = self._offered(), None
+        return self._state
 
     def update(self, state: State) -> None:
         """Take the newest state."""
-        self.state = state
+        self.offer(state.ts, lambda: state)
+
+    def offer(self, ts: int, make: Callable[[], State]) -> None:
+        """Take the newest state, to be made only if a class is due or somebody asks: most cycles publish nothing."""
+        self._ts, self._offered = ts, make
 
     def activate(self, rate_ms: int) -> None:
         """Start a class: its first subscriber has come. What it published before is forgotten, seq goes on."""
@@ -83,11 +102,13 @@ class Feed:
 
     def publish(self, rate_ms: int) -> dict[Channel, bytes]:
         """Return the payloads by channel that bring the class's subscribers to the newest state; {} when not due."""
-        at, state = self._classes[rate_ms], self.state
-        if not at.is_active or state is None or at.state is state:
+        at = self._classes[rate_ms]
+        bucket = self._ts // rate_ms
+        if not at.is_active or not self.has_state or (rate_ms > RATES_MS[0] and bucket == at.bucket):
             return {}
-        bucket = state.ts // rate_ms
-        if rate_ms > RATES_MS[0] and bucket == at.bucket:
+        state = self.state
+        assert state is not None
+        if at.state is state:
             return {}
         at.bucket = bucket
         before, at.state = at.state, state
