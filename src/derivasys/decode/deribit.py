@@ -42,6 +42,8 @@ from derivasys.messages import (
 VENUE = "deribit"
 BOOKS_MAX = 20_000
 """Books kept by one decoder; one more is refused as BAD_VALUE."""
+EXPIRY_MS_MAX = 9_000_000_000_000
+"""As nanoseconds it fits 64 bits."""
 _MS = 1_000_000
 
 _OPTION = re.compile(r"([A-Z0-9]+?)(?:_([A-Z0-9]+))?-(\d{1,2}[A-Z]{3}\d{2})-(\d+(?:d\d+)?)-([CP])")
@@ -321,6 +323,8 @@ def _instrument(row: _InstrumentData, recv_ns: int) -> Instrument:
     )  # fmt: skip
     if kind == "option" and (of.type is None or of.strike is None or of.expiry is None or not of.strike > 0):
         raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: option without strike or type")
+    if kind == "option" and not 0 < (of.expiry or 0) <= EXPIRY_MS_MAX:
+        raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: expiry {of.expiry}")
     return Instrument(
         of, recv_ns, row.creation_timestamp * _MS if row.creation_timestamp else None,
         row.contract_size, row.tick_size,
@@ -507,7 +511,7 @@ class _InstrumentData(Struct, gc=False):
     instrument_name: str
     kind: str
     base_currency: str
-    expiration_timestamp: Millis | None = None
+    expiration_timestamp: int | None = None  # of a perpetual: the year 3000
     strike: float | None = None
     option_type: str | None = None
     instrument_type: str | None = None

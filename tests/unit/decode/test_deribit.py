@@ -175,6 +175,10 @@ class TestListing:
                    instrument_type="linear")  # fmt: skip
         assert events(reply([row]))[0].contract_size == 10.0
 
+    def test_an_option_that_expires_in_another_age_is_rejected(self):
+        with pytest.raises(DecodeError, match="expiry"):
+            events(reply([{**self.ROW, "expiration_timestamp": 10**16}]))
+
     def test_an_option_without_strike_is_rejected(self):
         with pytest.raises(DecodeError) as error:
             events(reply([{**self.ROW, "strike": None}]))
