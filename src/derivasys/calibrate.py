@@ -14,14 +14,13 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from derivasys.analytics.arbitrage import Certificate, certify
 from derivasys.analytics.variance_swap import variance_swap_all
 from derivasys.analytics.year_fraction import NS_PER_YEAR
 from derivasys.estimate import forward as forward_of
 from derivasys.estimate.chain import Chain
 from derivasys.estimate.forward import NONE, ForwardEstimate
 from derivasys.fit.board import Quotes, Reading, read
-from derivasys.fit.constrained import BoardFit, FitReason, FitState, fit_board
+from derivasys.fit.constrained import BoardFit, FitReason, FitState, certify_published, fit_board
 from derivasys.fit.quotes import QuoteReason, QuoteRules, QuoteSelection, group_by_expiry, twin_rows
 from derivasys.nodes import deltas, tenors
 from derivasys.surface import CERTIFIED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, NodeConventions, Surface
@@ -363,13 +362,7 @@ class _Smiles:
         self.params = np.where(is_poor[:, None], np.nan, self.params)
         self.state[is_poor] = REJECTED
         # Order between neighbours is transitive, so what remains is still certified; its margins are new.
-        live = np.flatnonzero(np.isfinite(self.params).all(axis=1))
-        if len(live):
-            again = certify(self.params[live])
-            whole = {name: getattr(self.certificate, name).copy() for name in Certificate._fields}
-            for name, values in whole.items():
-                values[live] = getattr(again, name)
-            self.certificate = Certificate(**whole)
+        self.certificate = certify_published(self.params)
 
 
 def _verdicts(holds: NDArray[np.bool_], params: Floats) -> Ints:

@@ -34,7 +34,7 @@ class Greeks(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def _price(forward: float, strike: float, tau: float, iv: float, is_call: bool) -> float:
+def price_at(forward: float, strike: float, tau: float, iv: float, is_call: bool) -> float:
     """Return one undiscounted price; NaN unless forward, strike > 0 and tau, iv >= 0."""
     if not (forward > 0.0 and strike > 0.0 and tau >= 0.0 and iv >= 0.0):
         return np.nan
@@ -66,7 +66,7 @@ def _price_into(
     out: FloatArray,
 ) -> None:
     for i in range(out.shape[0]):
-        out[i] = _price(forward[i], strike[i], tau[i], iv[i], is_call[i])
+        out[i] = price_at(forward[i], strike[i], tau[i], iv[i], is_call[i])
 
 
 @njit(cache=True, error_model="numpy")

@@ -35,7 +35,7 @@ def _median(values: FloatArray, weights: FloatArray) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _huber(values: FloatArray, errors: FloatArray) -> tuple[float, float]:
+def huber_at(values: FloatArray, errors: FloatArray) -> tuple[float, float]:
     """Return (location, standard error) of values with one-sigma errors: Huber's M-estimate, weights 1/error**2.
 
     The scale of the residuals is never taken below 1 (the quoted spread is real) and is the weighted median absolute
@@ -92,5 +92,5 @@ def parity_forward(
     if values.size == 0:
         return ParityForward(math.nan, math.nan, 0)
     errors = np.maximum(errors, 1e-9 * values)
-    forward, error = _huber(values, errors)
+    forward, error = huber_at(values, errors)
     return ParityForward(float(forward), float(error), int(values.size))

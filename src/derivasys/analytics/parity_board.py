@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from derivasys.analytics.parity import _huber
+from derivasys.analytics.parity import huber_at
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -72,4 +72,4 @@ def parity_board(
             pairs[i, v], newest_ns[i, v] = count, min(newest_call, newest_put)
             forward[i, v], stderr[i, v] = np.nan, np.nan
             if count > 0:
-                forward[i, v], stderr[i, v] = _huber(values[:count], errors[:count])
+                forward[i, v], stderr[i, v] = huber_at(values[:count], errors[:count])

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from derivasys.analytics.black import _price
+from derivasys.analytics.black import price_at
 from derivasys.analytics.normal import SQRT_2PI, norm_inv
 from derivasys.analytics.term import SLICE, curve_w
 from derivasys.analytics.term_delta import PA_CALL, PA_PUT, delta_root
@@ -28,10 +28,10 @@ def _repriced(w: float, curve: FloatArray, kind: int, delta: float, premium_adju
     if not (w_put > 0.0 and w_call > 0.0):
         return np.nan
     put, call = math.exp(k_put), math.exp(k_call)
-    price = _price(1.0, put, 1.0, math.sqrt(w_put), False) + _price(1.0, call, 1.0, math.sqrt(w_call), True)
+    price = price_at(1.0, put, 1.0, math.sqrt(w_put), False) + price_at(1.0, call, 1.0, math.sqrt(w_call), True)
     s = 0.5 * (math.sqrt(w_put) + math.sqrt(w_call))
     for _ in range(30):
-        value = _price(1.0, put, 1.0, s, False) + _price(1.0, call, 1.0, s, True)
+        value = price_at(1.0, put, 1.0, s, False) + price_at(1.0, call, 1.0, s, True)
         d_put, d_call = -k_put / s + 0.5 * s, -k_call / s + 0.5 * s
         vega = (math.exp(-0.5 * d_put * d_put) + math.exp(-0.5 * d_call * d_call)) / SQRT_2PI
         step = (price - value) / vega

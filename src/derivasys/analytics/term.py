@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from derivasys.analytics.black import _price
+from derivasys.analytics.black import price_at
 from derivasys.analytics.normal import SQRT_2PI, SQRT_HALF
 from derivasys.analytics.svi import g_at, w_and_derivatives_at, w_at
 
@@ -90,14 +90,14 @@ def _mixed_variance(k: float, curve: FloatArray, w_p: float, w_q: float) -> floa
     """Return the total variance of the price combination: Newton on ln price, kept between the slices' variances."""
     low, high = math.sqrt(min(w_p, w_q)), math.sqrt(max(w_p, w_q))
     strike, is_call = math.exp(k), k >= 0.0
-    price = curve[10] * _price(1.0, strike, 1.0, math.sqrt(w_p), is_call)
-    price += curve[11] * _price(1.0, strike, 1.0, math.sqrt(w_q), is_call)
+    price = curve[10] * price_at(1.0, strike, 1.0, math.sqrt(w_p), is_call)
+    price += curve[11] * price_at(1.0, strike, 1.0, math.sqrt(w_q), is_call)
     if not price > 1e-290:
         return np.nan
     goal = math.log(price)
     s = math.sqrt(curve[10] * w_p + curve[11] * w_q)
     for _ in range(60):
-        here = _price(1.0, strike, 1.0, s, is_call)
+        here = price_at(1.0, strike, 1.0, s, is_call)
         error = math.log(here) - goal if here > 0.0 else -np.inf
         if error > 0.0:
             high = s

@@ -284,7 +284,7 @@ def fit_board(
         state[active[keep]] = np.where(sizes[keep] > 0, FitState.FITTED, FitState.HELD)
     objective, rmse, inside = np.empty(n), np.empty(n), np.empty(n)
     summarise(offsets, k, w, weight, w_bid, w_ask, tau, params, huber, objective, rmse, inside)
-    return BoardFit(params, state, reasons, objective, rmse, inside, _certificate(params), free, used)
+    return BoardFit(params, state, reasons, objective, rmse, inside, certify_published(params), free, used)
 
 
 def _fit_active(
@@ -347,7 +347,7 @@ def _fit_active(
     return essvi_rows, notes, used
 
 
-def _certificate(params: FloatArray) -> Certificate:
+def certify_published(params: FloatArray) -> Certificate:
     """Return the certificate with NaN rows left out of the calendar chain and failing themselves."""
     live = np.flatnonzero(np.isfinite(params).all(axis=1))
     if live.size == params.shape[0]:
