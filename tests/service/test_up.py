@@ -59,8 +59,8 @@ def test_it_says_that_it_is_a_replay(up):
 
 def test_it_becomes_ready_and_measures_itself(up):
     up.until(lambda: up.get("/readyz").status_code == 200)
-    text = up.get("/metrics").text
-    assert 'derivasys_feed_state{state="live",venue="deribit"} 1.0' in text
+    live = 'derivasys_feed_state{state="live",venue="deribit"} 1.0'
+    text = up.until(lambda: live in (text := up.get("/metrics").text) and text)  # set once a second
     assert 'derivasys_expiries{ccy="BTC",state="fitted"} 12.0' in text
 
 
