@@ -10,7 +10,7 @@ import contextlib
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
-_FOLDERS = ("analytics", "fit", "nodes")
+_FOLDERS = ("analytics", "fit", "nodes", "testing/market")
 _STAMP = _PACKAGE / "analytics" / "__pycache__" / "kernels.stamp"
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from derivasys.calibrate import Rules
+from derivasys.clock import VirtualClock
 from derivasys.messages import Contract, Forward, Instrument, Quote
 from derivasys.pipeline import Pipeline
+from derivasys.testing.market import World
+from derivasys.testing.recordings import CHAINS, load_shipped
+from derivasys.testing.servers import SERVERS
 
 _DAY_MS = 86_400_000
 _STRIKES = (70.0, 80.0, 90.0, 95.0, 100.0, 105.0, 110.0, 120.0, 130.0)
@@ -28,5 +32,15 @@ def warm_up() -> None:
     pipeline.drain(2_000_000_000)
 
 
+def warm_up_simulator() -> None:
+    """Let a simulated market take a few steps, so that the first `derivasys up` does not compile either."""
+    world = World([load_shipped(ccy) for ccy in CHAINS], seed=1)
+    clock = VirtualClock(world.start_ns)
+    server = SERVERS["deribit"](world, clock, ("BTC", "ETH"), 1000.0)
+    for _ in range(40):
+        server.venue.tick(clock.advance(50_000_000))  # type: ignore[attr-defined]
+
+
 if __name__ == "__main__":
     warm_up()
+    warm_up_simulator()
