@@ -51,8 +51,8 @@ lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/peers.in -o requirements/peers.txt
 
-sim: setup  ## one seeded run over failing wires: make sim SEED=7
-	$(BIN)/python -m derivasys.testing.simulation $(SEED)
+sim: setup  ## one seeded run over failing wires: make sim SEED=7, or SEED=0:99 VENUES="okx bybit"
+	$(BIN)/python -m derivasys.testing.simulation $(SEED) $(VENUES)
 
 screenshots: setup browser  ## docs/images, from a seeded simulation
 	$(BIN)/python scripts/screenshots.py

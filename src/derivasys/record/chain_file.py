@@ -150,7 +150,7 @@ def _summary_events(rows: Iterator[tuple[int, Raw]]) -> list[Event]:
             if isinstance(event, Quote) and event.contract.kind == "option":
                 events.append(Instrument(event.contract, recv_ns, tick_size=_INVERSE_TICK))
         events += found
-    return [e for e in events if isinstance(e, Forward) or e.contract.kind == "option"]  # type: ignore[union-attr]
+    return [e for e in events if not isinstance(e, Instrument | Quote | Mark) or e.contract.kind == "option"]
 
 
 class _SummaryShape(Struct):

@@ -361,13 +361,13 @@ class Simulation:
 
 
 def main() -> int:
-    """Run the seeds named on the command line (a number or first:last) over all local venues, and tell of each."""
-    chosen = sys.argv[1] if len(sys.argv) > 1 else "1"
+    """Run seeds (a number or first:last) over the venues named after them, or all; tell of each."""
+    chosen, venues = sys.argv[1] if len(sys.argv) > 1 else "1", sys.argv[2:]
     first, _, last = chosen.partition(":")
     failed = 0
     for seed in range(int(first), int(last or first) + 1):
         try:
-            report = Simulation(seed).run()
+            report = Simulation(seed, venues).run()
         except Broken as why:
             failed += 1
             print(f"seed {seed}: BROKEN: {why}", flush=True)
