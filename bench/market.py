@@ -6,9 +6,9 @@ import time
 
 from derivasys.testing.market import World
 from derivasys.testing.market.recorded import DeribitNames
-from derivasys.testing.market.venues import VENUES
 from derivasys.testing.market.world import CCYS
 from derivasys.testing.recordings import CHAINS, load_shipped
+from derivasys.testing.servers import TERMS
 
 RATES = (1_000, 5_000, 20_000, 50_000)
 SECONDS = 20.0
@@ -18,7 +18,7 @@ STEP_NS = 50_000_000
 def run() -> dict:
     started = time.perf_counter()
     world = World([load_shipped(ccy) for ccy in CHAINS], seed=1)
-    venues = [world.venue(name, DeribitNames(), CCYS) for name in VENUES]
+    venues = [world.venue(terms, DeribitNames(), CCYS) for terms in TERMS.values()]
     built_s = time.perf_counter() - started
     now_ns = world.start_ns
     for venue in venues:
@@ -38,7 +38,7 @@ def run() -> dict:
 
 
 def render(result: dict) -> str:
-    lines = [f"{result['options']} options on {len(VENUES)} venues, built in {result['built_s']:.1f} s"]
+    lines = [f"{result['options']} options on {len(TERMS)} venues, built in {result['built_s']:.1f} s"]
     lines += [
         f"{rate['asked']:>7,} tickers a second asked, {rate['sent']:>9,.0f} sent: {100 * rate['cpu']:5.1f} % of a core"
         for rate in result["rates"]

@@ -23,19 +23,16 @@ from derivasys.connect import VENUES
 from derivasys.connect.runner import Connector, Tap
 from derivasys.connect.session import ConnectionState, Endpoint, Session, Venue
 from derivasys.pipeline import Pipeline
-from derivasys.testing.deribit import DeribitServer
-from derivasys.testing.market import ReplayMarket, World
+from derivasys.testing.market import World
 from derivasys.testing.market.coins import ALTCOINS
 from derivasys.testing.market.world import CCYS
-from derivasys.testing.recordings import CHAINS, RecordedChain, load_chain, load_shipped
-from derivasys.testing.servers import SERVERS, LocalVenue
+from derivasys.testing.recordings import CHAINS, VENUE, RecordedChain, load_chain, load_shipped
+from derivasys.testing.servers import REPLAYS, SERVERS, LocalVenue
 from derivasys.wire.messages import Source
 
 log = logging.getLogger("derivasys.sources")
 
 PROBE_TIMEOUT_S = 3.0
-RECORDED_VENUE = "deribit"
-"""Whose chains are recorded."""
 OnFrame = Callable[["Feed", str, bytes, int], None]
 
 
@@ -133,8 +130,8 @@ def _live(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Or
 async def _replayed(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
     """Return a feed for each recorded instant, with the recorded venue's server on a clock that starts there."""
     for venue in config.venues:
-        if venue != RECORDED_VENUE:
-            raise ConfigError(f"--venue {venue}: no recorded chains of it; --source replay has {RECORDED_VENUE}")
+        if venue != VENUE:
+            raise ConfigError(f"--venue {venue}: no recorded chains of it; --source replay has {VENUE}")
     chains = load_chains(config)
     by_instant: dict[int, list[RecordedChain]] = {}
     for chain in chains:
@@ -146,8 +143,8 @@ async def _replayed(config: Config, stopwatch: Callable[[], int], on_frame: OnFr
         feed = Feed(clock, Pipeline(config.rules, ccys, stopwatch))
         feed.ccys = ccys
         feed.recorded = dict.fromkeys(ccys, instant_ns // 1_000_000)
-        server = DeribitServer([ReplayMarket(chain) for chain in recorded], clock, seed=config.seed)
-        await _serve(feed, RECORDED_VENUE, ccys, server, on_frame, config.seed)
+        server = REPLAYS[VENUE](recorded, clock, config.seed)
+        await _serve(feed, VENUE, ccys, server, on_frame, config.seed)
         feeds.append(feed)
     return Origin("replay", "Recording of " + "; ".join(chain.label for chain in chains), feeds)
 

@@ -7,7 +7,7 @@ from derivasys.clock import VirtualClock
 from derivasys.messages import Contract, Forward, Instrument, Quote
 from derivasys.pipeline import Pipeline
 from derivasys.testing.market import World
-from derivasys.testing.recordings import CHAINS, load_shipped
+from derivasys.testing.recordings import CHAINS, VENUE, load_shipped
 from derivasys.testing.servers import SERVERS
 
 _DAY_MS = 86_400_000
@@ -36,7 +36,7 @@ def warm_up_simulator() -> None:
     """Let a simulated market take a few steps, so that the first `derivasys up` does not compile either."""
     world = World([load_shipped(ccy) for ccy in CHAINS], seed=1)
     clock = VirtualClock(world.start_ns)
-    server = SERVERS["deribit"](world, clock, ("BTC", "ETH"), 1000.0)
+    server = SERVERS[VENUE](world, clock, ("BTC", "ETH"), 1000.0)
     for _ in range(40):
         server.venue.tick(clock.advance(50_000_000))  # type: ignore[attr-defined]
 

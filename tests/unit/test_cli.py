@@ -172,7 +172,7 @@ def test_decode_reads_standard_input_and_survives_a_closed_pipe():
 def test_unknown_names_are_told_with_the_known_ones(capsys):
     assert run(capsys, "decode", "nyse")[0] == 2
     code, _, complaint = run(capsys, "decode", "nyse")
-    assert "there are: deribit" in complaint
+    assert "there are: binance, bybit" in complaint
     code, _, complaint = run(capsys, "bench", "nothing")
     assert (code, "no benchmark" in complaint) == (2, True)
 

@@ -54,7 +54,7 @@ def test_a_replay_has_a_feed_for_each_recorded_instant() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"source": "simulated", "venues": ("mtgox",)}, "--venue mtgox: not known; there are: deribit"),
+        ({"source": "simulated", "venues": ("mtgox",)}, "--venue mtgox: not known; there are: binance"),
         ({"source": "simulated", "ccys": ("LUNA",)}, "--ccy LUNA: not simulated; there are: BTC, ETH, SOL"),
         ({"source": "replay", "ccys": ("SOL",)}, "--ccy SOL: no recording is shipped for it"),
     ],

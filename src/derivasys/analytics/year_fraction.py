@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 NS_PER_YEAR = 365 * 24 * 3600 * 1_000_000_000
-"""Nanoseconds in a year of 365 days, the day count that reproduces Deribit's marks."""
+"""Nanoseconds in a year of 365 days, the day count that reproduces the venues' marks."""
 
 
 def year_fraction(

@@ -240,4 +240,4 @@ class _Reply(Struct):
 _LISTING = msgspec.json.Decoder(_Listing)
 _REPLY = msgspec.json.Decoder(_Reply)
 
-BINANCE = Venue(VENUE, PRODUCTION, ("BTC", "ETH", "BNB", "SOL", "XRP", "DOGE"), "/eapi/v1/ping", _sessions)
+ENTRY = Venue(VENUE, PRODUCTION, ("BTC", "ETH", "BNB", "SOL", "XRP", "DOGE"), "/eapi/v1/ping", _sessions)

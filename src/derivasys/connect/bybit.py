@@ -272,4 +272,4 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [*shards, BybitSession("linear", ccys, now_ns)]
 
 
-BYBIT = Venue(VENUE, PRODUCTION, CCYS, "/v5/market/time", _sessions)
+ENTRY = Venue(VENUE, PRODUCTION, CCYS, "/v5/market/time", _sessions)

@@ -245,4 +245,4 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [DeribitSession(ccys, now_ns)]
 
 
-DERIBIT = Venue(VENUE, PRODUCTION, CCYS, f"{_REST}/public/test", _sessions)
+ENTRY = Venue(VENUE, PRODUCTION, CCYS, f"{_REST}/public/test", _sessions)

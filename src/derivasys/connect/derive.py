@@ -233,4 +233,4 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [DeriveSession(ccys, now_ns)]
 
 
-DERIVE = Venue(VENUE, PRODUCTION, ("BTC", "ETH", "SOL", "XRP", "HYPE"), "/v3/public/get_all_currencies", _sessions)
+ENTRY = Venue(VENUE, PRODUCTION, ("BTC", "ETH", "SOL", "XRP", "HYPE"), "/v3/public/get_all_currencies", _sessions)

@@ -280,4 +280,4 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [OkxSession(ccys, now_ns)]
 
 
-OKX = Venue(VENUE, PRODUCTION, CCYS, f"{_REST}/public/time", _sessions)
+ENTRY = Venue(VENUE, PRODUCTION, CCYS, f"{_REST}/public/time", _sessions)

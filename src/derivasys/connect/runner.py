@@ -25,7 +25,7 @@ STALE_S = 3.0
 PROVED_S = 5.0
 """A connection that has lived so long resets the backoff."""
 STAY_AWAY_S = {403: 600.0, 418: 600.0, 429: 10.0}
-"""By HTTP status: how long a venue is left alone that was asked too much. (Bybit: 403, at least ten minutes.)"""
+"""By HTTP status: how long a venue is left alone that was asked too much. (403: shut out at the edge.)"""
 RELIST_RETRY_S = 10.0
 """A live connection whose listing cannot be fetched tries again after this."""
 

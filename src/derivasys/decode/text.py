@@ -20,7 +20,7 @@ Positive = Annotated[float, Meta(ge=0.0, le=1e18)]
 Amount = Positive | Literal[""]
 """The same, or "" for none."""
 IV_CAP = 5.0
-"""OKX and Bybit write 5 (500 %) for a vol that they could not compute; "" and 0 stand for none."""
+"""Venues that write vols as strings write 5 (500 %) for one that they could not compute; "" and 0 stand for none."""
 
 
 def failed(error: Exception) -> DecodeError:

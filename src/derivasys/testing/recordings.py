@@ -22,6 +22,8 @@ from derivasys.analytics.implied_vol import implied_vol
 from derivasys.messages import OptionType
 from derivasys.testing.deribit_names import parse_option
 
+VENUE = "deribit"
+"""Whose chains are recorded."""
 FIXTURES_ENV = "DERIVASYS_FIXTURES"
 CHAINS = {
     "BTC": "deribit/chains/deribit-btc-2026-03-13.book-summary.json",

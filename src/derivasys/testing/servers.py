@@ -1,17 +1,23 @@
-"""The local venue servers, by the venue's name: one line for each."""
+"""The local venue servers, by the venue's name.
+
+A venue's package here has a module `server` with `serve` and `TERMS`, and `replay` where its chains are recorded. It is
+found by that: nothing lists the venues.
+"""
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Protocol
 
+import derivasys.testing
 from derivasys.clock import Clock
-from derivasys.testing.binance.server import local_binance
-from derivasys.testing.bybit.server import local_bybit
-from derivasys.testing.deribit.server import local_deribit
-from derivasys.testing.derive.server import local_derive
 from derivasys.testing.market import World
-from derivasys.testing.okx.server import local_okx
+from derivasys.testing.market.manner import VenueTerms
+from derivasys.testing.recordings import RecordedChain
 
 
 class LocalVenue(Protocol):
@@ -24,11 +30,21 @@ class LocalVenue(Protocol):
     async def stop(self) -> None: ...
 
 
+def _servers() -> list[ModuleType]:
+    root = derivasys.testing
+    packages = [f"{root.__name__}.{found.name}" for found in pkgutil.iter_modules(root.__path__) if found.ispkg]
+    return [import_module(f"{name}.server") for name in packages if find_spec(f"{name}.server")]
+
+
+_SERVERS = {module.TERMS.venue: module for module in _servers()}
+
+TERMS: dict[str, VenueTerms] = {name: module.TERMS for name, module in _SERVERS.items()}
+"""Venue → what it lists in the simulated market, and how."""
 SERVERS: dict[str, Callable[[World, Clock, Sequence[str], float], LocalVenue]] = {
-    "deribit": local_deribit,
-    "okx": local_okx,
-    "bybit": local_bybit,
-    "binance": local_binance,
-    "derive": local_derive,
+    name: module.serve for name, module in _SERVERS.items()
 }
 """Venue → (world, clock, currencies, option tickers a second) → its server, not yet started."""
+REPLAYS: dict[str, Callable[[Sequence[RecordedChain], Clock, int], LocalVenue]] = {
+    name: module.replay for name, module in _SERVERS.items() if hasattr(module, "replay")
+}
+"""Venue → (recorded chains, clock, seed) → a server that repeats them, not yet started."""

@@ -15,8 +15,8 @@ from derivasys.pipeline import Pipeline
 from derivasys.surface import FITTED
 from derivasys.testing.market import MarketView, VenueMarket, World
 from derivasys.testing.market.recorded import DeribitNames
-from derivasys.testing.market.venues import VENUES
 from derivasys.testing.recordings import CHAINS, YEAR_MS, RecordedChain, load_shipped
+from derivasys.testing.servers import TERMS
 
 SECOND_NS = 1_000_000_000
 CCYS = ("BTC", "ETH", "SOL", "XRP")
@@ -35,7 +35,7 @@ def chains() -> tuple[RecordedChain, ...]:
 
 
 def venues_of(world: World, rate: float = ALL, ccys: tuple[str, ...] = CCYS) -> list[VenueMarket]:
-    return [world.venue(name, DeribitNames(), ccys, rate) for name in VENUES]
+    return [world.venue(terms, DeribitNames(), ccys, rate) for terms in TERMS.values()]
 
 
 def after(seed: int, hours: float, ccys: tuple[str, ...] = CCYS) -> list[MarketView]:
@@ -79,11 +79,11 @@ def test_a_seed_and_its_times_determine_every_byte(seed: int) -> None:
 
 
 @SLOW
-@given(SEEDS, st.lists(st.integers(1, 900), min_size=1, max_size=12), st.permutations(tuple(VENUES)))
+@given(SEEDS, st.lists(st.integers(1, 900), min_size=1, max_size=12), st.permutations(tuple(TERMS)))
 def test_neither_cadence_nor_the_order_of_venues_matters(seed: int, gaps_ms: list[int], order: list[str]) -> None:
     one, other = World(chains(), seed), World(chains(), seed)
-    often = {name: one.venue(name, DeribitNames(), ("BTC", "SOL"), 2000.0) for name in order}
-    once = {name: other.venue(name, DeribitNames(), ("BTC", "SOL"), 2000.0) for name in VENUES}
+    often = {name: one.venue(TERMS[name], DeribitNames(), ("BTC", "SOL"), 2000.0) for name in order}
+    once = {name: other.venue(TERMS[name], DeribitNames(), ("BTC", "SOL"), 2000.0) for name in TERMS}
     now_ns = one.start_ns
     for gap in gaps_ms:
         now_ns += gap * 1_000_000
@@ -189,12 +189,12 @@ def test_views_of_one_market_agree(seed: int, hours: float) -> None:
         assert max(prices) / min(prices) - 1.0 < 2e-3
 
 
-@pytest.mark.parametrize("venue", list(VENUES))
+@pytest.mark.parametrize("venue", list(TERMS))
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_board_fits(venue: str, seed: int) -> None:
     """Altcoins too: each family's quotes alone give a fitted, certified smile at every expiry."""
     world = World(chains(), seed)
-    for market in world.venue(venue, DeribitNames(), rate=ALL).markets:
+    for market in world.venue(TERMS[venue], DeribitNames(), rate=ALL).markets:
         market.advance(world.start_ns + 30 * SECOND_NS)
         pipeline = Pipeline()
         for event in events_of(market):

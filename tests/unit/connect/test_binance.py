@@ -6,8 +6,8 @@ import pytest
 
 from derivasys.connect.binance import (
     ANSWER_S_MAX,
-    BINANCE,
     CALL_BYTES_MAX,
+    ENTRY,
     LIFE_S,
     LISTING,
     RELIST_DELAY_S,
@@ -35,7 +35,7 @@ def many(count: int, ccy: str = "BTC") -> list[str]:
 
 
 def open_session(at: int = 0, ccys=("BTC",), names=OPTIONS, now_ns=0) -> tuple[BinanceSession, list[bytes]]:
-    session = BINANCE.sessions(ccys, now_ns)[at]
+    session = ENTRY.sessions(ccys, now_ns)[at]
     session.relisting.clear()
     session.listed(LISTING, listing(names), now_ns)
     return session, session.opened(now_ns)
@@ -85,7 +85,7 @@ class TestStreams:
 
     def test_best_prices_and_trades_are_on_public_each_on_one_connection(self):
         names, found = many(752), []
-        for at in range(1, len(BINANCE.sessions(("BTC",), 0))):
+        for at in range(1, len(ENTRY.sessions(("BTC",), 0))):
             session, _ = open_session(at, names=names)
             assert session.ws_path == "/public/stream"
             found += session.chosen
@@ -101,7 +101,7 @@ class TestStreams:
         rows = [
             {"symbol": name, "underlying": "BTCUSDT", "expiryDate": 10_000 - at} for at, name in enumerate(many(3000))
         ]
-        session = BINANCE.sessions(("BTC",), 0)[1]
+        session = ENTRY.sessions(("BTC",), 0)[1]
         session.listed(LISTING, json.dumps({"optionSymbols": rows}).encode(), 0)
         assert len(session.chosen) == STREAMS_MAX
         assert f"{rows[0]['symbol'].lower()}@bookTicker" not in session.chosen
@@ -225,7 +225,7 @@ class TestSilence:
 
 class TestListing:
     def test_the_first_listing_comes_before_the_socket(self):
-        assert all(session.relisting == [LISTING] for session in BINANCE.sessions(("BTC", "ETH"), 0))
+        assert all(session.relisting == [LISTING] for session in ENTRY.sessions(("BTC", "ETH"), 0))
 
     def test_what_expires_is_unsubscribed_in_one_call(self):
         session, sent = open_session(1, names=many(200))
@@ -271,7 +271,7 @@ class TestListing:
     def test_connections_list_again_after_eight_utc_one_after_the_other(self):
         before_ns = DAY_NS + (8 * 3600 - 60) * S
         at_ns = []
-        for session in BINANCE.sessions(("BTC",), before_ns):
+        for session in ENTRY.sessions(("BTC",), before_ns):
             session.relisting.clear()
             session.listed(LISTING, listing(), before_ns)
             now_ns = before_ns
@@ -297,7 +297,7 @@ class TestListing:
         session.listed(LISTING, listing([]), 5 * S)
         assert session.tick(5 * S) == []
         with pytest.raises(Reconnect, match="the listing is empty"):
-            BINANCE.sessions(("BTC",), 0)[0].listed(LISTING, listing([]), 0)
+            ENTRY.sessions(("BTC",), 0)[0].listed(LISTING, listing([]), 0)
 
     def test_an_unchanged_listing_asks_for_nothing(self):
         session, sent = open_session()
@@ -325,5 +325,5 @@ def test_a_connection_is_replaced_before_its_24_hours_each_at_its_own_time():
 
 
 def test_altcoins_add_one_connection_each():
-    few, more = (len(BINANCE.sessions(ccys, 0)) for ccys in (("BTC", "ETH"), BINANCE.ccys))
+    few, more = (len(ENTRY.sessions(ccys, 0)) for ccys in (("BTC", "ETH"), ENTRY.ccys))
     assert more == few + 4

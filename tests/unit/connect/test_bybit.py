@@ -6,7 +6,7 @@ import pytest
 
 from derivasys.connect.bybit import (
     ANSWER_S_MAX,
-    BYBIT,
+    ENTRY,
     PING_EVERY_S,
     PONG_S_MAX,
     RELIST_EVERY_S,
@@ -74,7 +74,7 @@ def open_session(names=OPTIONS, now_ns=0) -> tuple[BybitSession, list[bytes]]:
 class TestListing:
     def test_the_coin_is_always_named(self):
         """Without baseCoin the venue answers with BTC alone."""
-        for session in BYBIT.sessions(["BTC", "SOL"], 0):
+        for session in ENTRY.sessions(["BTC", "SOL"], 0):
             assert all("&baseCoin=" in path for path in session.relisting if path != STATUS)
 
     def test_pages_are_followed_to_the_last(self):
@@ -126,7 +126,7 @@ class TestShards:
 
     def test_each_ticker_is_on_exactly_one_connection_within_the_limit_of_characters(self):
         listed = page(*map(row, self.NAMES))
-        shards = [session for session in BYBIT.sessions(["BTC"], 0) if session.ws_path.endswith("option")]
+        shards = [session for session in ENTRY.sessions(["BTC"], 0) if session.ws_path.endswith("option")]
         asked = []
         for session in shards:
             session.listed(PATH, listed, 0)
@@ -270,7 +270,7 @@ class TestFutures:
             session.received(json.dumps(message).encode(), 0)
 
     def test_they_are_on_a_socket_of_their_own_with_the_systems_state(self):
-        session = BYBIT.sessions(["BTC"], 0)[-1]
+        session = ENTRY.sessions(["BTC"], 0)[-1]
         assert session.ws_path == "/v5/public/linear"
         assert STATUS in session.relisting
         session.listed(STATUS, b'{"retCode":0,"result":{"list":[]}}', 0)

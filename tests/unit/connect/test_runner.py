@@ -10,6 +10,7 @@ from derivasys.connect.runner import Connector
 from derivasys.connect.session import Endpoint
 from derivasys.testing.bybit import BybitServer
 from derivasys.testing.bybit.payloads import BybitNames
+from derivasys.testing.bybit.terms import TERMS
 from derivasys.testing.market import World
 from derivasys.testing.recordings import load_shipped
 
@@ -18,7 +19,7 @@ def run(scenario) -> None:
     async def main() -> None:
         world = World([load_shipped("BTC")], seed=1)
         clock = RecordedClock(world.start_ns)
-        server = BybitServer(world.venue("bybit", BybitNames(), ("DOGE",), 100.0), clock)
+        server = BybitServer(world.venue(TERMS, BybitNames(), ("DOGE",), 100.0), clock)
         await server.start()
         sessions = []
 

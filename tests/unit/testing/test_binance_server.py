@@ -17,6 +17,7 @@ from derivasys.pipeline import Pipeline
 from derivasys.surface import CERTIFIED, FITTED
 from derivasys.testing.binance.payloads import BinanceNames
 from derivasys.testing.binance.server import BinanceServer
+from derivasys.testing.binance.terms import TERMS
 from derivasys.testing.binance.venue import REFUSED_MAX, WEIGHT_MAX, Venue
 from derivasys.testing.market import World
 from derivasys.testing.recordings import load_shipped
@@ -36,7 +37,7 @@ class Client:
     def __init__(self, chains, route="market", *, life_s=86_400.0, rate=2000.0):
         self.world = World(chains, seed=1)
         self.now_ns = self.world.start_ns
-        self.venue = Venue(self.world.venue("binance", BinanceNames(), CCYS, rate), life_s)
+        self.venue = Venue(self.world.venue(TERMS, BinanceNames(), CCYS, rate), life_s)
         self.open(route)
 
     def open(self, route, *streams, is_combined=True):
@@ -245,7 +246,7 @@ def test_from_the_port_to_a_fitted_surface(chains):
     async def main() -> tuple[Pipeline, list[Connector]]:
         world = World(chains, seed=1)
         clock = RecordedClock(world.start_ns)
-        server = BinanceServer(world.venue("binance", BinanceNames(), CCYS, 1000.0), clock)
+        server = BinanceServer(world.venue(TERMS, BinanceNames(), CCYS, 1000.0), clock)
         await server.start()
         pipeline = Pipeline(ccys=CCYS)
         venue = VENUES["binance"]
@@ -297,7 +298,7 @@ def test_a_listing_refused_to_this_region_is_told(chains, status):
     async def main() -> Connector:
         world = World(chains, seed=1)
         clock = RecordedClock(world.start_ns)
-        server = Blocked(world.venue("binance", BinanceNames(), CCYS, 1000.0), clock)
+        server = Blocked(world.venue(TERMS, BinanceNames(), CCYS, 1000.0), clock)
         await server.start()
         venue = VENUES["binance"]
         endpoint = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")

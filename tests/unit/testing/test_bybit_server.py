@@ -9,7 +9,7 @@ import pytest
 
 from derivasys.clock import RecordedClock
 from derivasys.connect import VENUES
-from derivasys.connect.bybit import BYBIT
+from derivasys.connect.bybit import ENTRY
 from derivasys.connect.runner import Connector
 from derivasys.connect.session import Endpoint
 from derivasys.decode.bybit import Decoder, contract
@@ -18,6 +18,7 @@ from derivasys.pipeline import Pipeline
 from derivasys.surface import CERTIFIED, FITTED
 from derivasys.testing.bybit import BybitServer
 from derivasys.testing.bybit.payloads import BybitNames
+from derivasys.testing.bybit.terms import TERMS
 from derivasys.testing.bybit.venue import REST_CALLS_MAX, TOPIC_CHARS_MAX, BybitVenue
 from derivasys.testing.market import World
 from derivasys.testing.recordings import load_shipped
@@ -37,7 +38,7 @@ class Client:
     def __init__(self, chains, market="option", rate=2000.0):
         self.world = World(chains, seed=1)
         self.now_ns = self.world.start_ns
-        self.venue = BybitVenue(self.world.venue("bybit", BybitNames(), CCYS, rate))
+        self.venue = BybitVenue(self.world.venue(TERMS, BybitNames(), CCYS, rate))
         self.session = self.venue.connect(market, self.now_ns)
         self.decoder = Decoder()
 
@@ -292,7 +293,7 @@ def test_listed_contracts_have_the_names_of_the_grammar(chains):
 @pytest.mark.parametrize("fault", ["refused", "unnamed"])
 def test_topics_refused_or_passed_over_are_noticed_by_the_session(chains, fault):
     client = Client(chains)
-    session = BYBIT.sessions(["DOGE"], client.now_ns)[0]
+    session = ENTRY.sessions(["DOGE"], client.now_ns)[0]
     board = client.venue.view.market("DOGE-USDT").board
     gone = f"tickers.{board.symbols[-1]}"
     setattr(client.venue.faults, fault, {gone})
@@ -311,7 +312,7 @@ def test_from_the_port_to_a_fitted_surface(chains):
     async def main() -> tuple[Pipeline, list[Connector], BybitServer]:
         world = World(chains, seed=1)
         clock = RecordedClock(world.start_ns)
-        server = BybitServer(world.venue("bybit", BybitNames(), CCYS, 1000.0), clock)
+        server = BybitServer(world.venue(TERMS, BybitNames(), CCYS, 1000.0), clock)
         await server.start()
         pipeline = Pipeline(ccys=CCYS)
         venue = VENUES["bybit"]

@@ -17,6 +17,7 @@ from derivasys.pipeline import Pipeline
 from derivasys.surface import CERTIFIED, FITTED
 from derivasys.testing.derive.payloads import DeriveNames
 from derivasys.testing.derive.server import DeriveServer
+from derivasys.testing.derive.terms import TERMS
 from derivasys.testing.derive.venue import CALLS_PER_S, Venue
 from derivasys.testing.market import World
 from derivasys.testing.recordings import load_shipped
@@ -36,7 +37,7 @@ class Client:
     def __init__(self, chains, rate=2000.0):
         self.world = World(chains, seed=1)
         self.now_ns = self.world.start_ns
-        self.venue = Venue(self.world.venue("derive", DeriveNames(), CCYS, rate))
+        self.venue = Venue(self.world.venue(TERMS, DeriveNames(), CCYS, rate))
         self.session = self.venue.connect()
 
     def call(self, method, **params):
@@ -166,7 +167,7 @@ def test_from_the_port_to_a_fitted_surface(chains):
     async def main() -> tuple[Pipeline, Connector]:
         world = World(chains, seed=1)
         clock = RecordedClock(world.start_ns)
-        server = DeriveServer(world.venue("derive", DeriveNames(), CCYS, 1000.0), clock)
+        server = DeriveServer(world.venue(TERMS, DeriveNames(), CCYS, 1000.0), clock)
         await server.start()
         pipeline = Pipeline(ccys=CCYS)
         venue = VENUES["derive"]

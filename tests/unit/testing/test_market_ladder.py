@@ -8,8 +8,8 @@ import pytest
 from derivasys.testing.deribit_names import expiry_name
 from derivasys.testing.market.coin import EVERY_DATE
 from derivasys.testing.market.ladder import Ladder, expiry_dates, last_eight_ms, strike_grid
-from derivasys.testing.market.venues import VENUES
 from derivasys.testing.recordings import load_shipped
+from derivasys.testing.servers import TERMS
 
 DAY_MS = 86_400_000
 
@@ -26,7 +26,7 @@ def test_every_venues_dates_are_among_those_that_a_coin_has(start: str) -> None:
     for hours in range(0, 24 * 60, 5):
         now_ms = start_ms + hours * 3_600_000
         every = set(expiry_dates(now_ms, EVERY_DATE))
-        for terms in VENUES.values():
+        for terms in TERMS.values():
             for family in terms.families:
                 dates = expiry_dates(now_ms, family.ladder)
                 assert set(dates) <= every

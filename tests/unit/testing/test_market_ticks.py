@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from derivasys.testing.market.ticks import Ticks
-from derivasys.testing.market.venues import VENUES
+from derivasys.testing.servers import TERMS
 
 COIN = Ticks(0.0001, ((0.005, 0.0005),))
-ALL = {family.ticks for terms in VENUES.values() for family in terms.families}
+ALL = {family.ticks for terms in TERMS.values() for family in terms.families}
 
 
 def test_the_coarse_tick_begins_above_its_step() -> None:

@@ -19,6 +19,7 @@ from derivasys.surface import CERTIFIED, FITTED
 from derivasys.testing.market import World
 from derivasys.testing.okx import OkxServer
 from derivasys.testing.okx.payloads import OkxNames
+from derivasys.testing.okx.terms import TERMS
 from derivasys.testing.okx.venue import REQUESTS_PER_HOUR, OkxVenue
 from derivasys.testing.recordings import load_shipped
 
@@ -37,7 +38,7 @@ class Client:
     def __init__(self, chains, path="/ws/v5/public", rate=2000.0):
         self.world = World(chains, seed=1)
         self.now_ns = self.world.start_ns
-        self.venue = OkxVenue(self.world.venue("okx", OkxNames(), CCYS, rate))
+        self.venue = OkxVenue(self.world.venue(TERMS, OkxNames(), CCYS, rate))
         self.session = self.venue.connect(path, self.now_ns)
         self.decoder = Decoder()
 
@@ -339,7 +340,7 @@ def test_from_the_port_to_a_fitted_surface(chains):
     async def main() -> tuple[Pipeline, list[Connector], OkxServer]:
         world = World(chains, seed=1)
         clock = RecordedClock(world.start_ns)
-        server = OkxServer(world.venue("okx", OkxNames(), CCYS, 1000.0), clock)
+        server = OkxServer(world.venue(TERMS, OkxNames(), CCYS, 1000.0), clock)
         await server.start()
         pipeline = Pipeline(ccys=CCYS)
         venue = VENUES["okx"]

@@ -15,8 +15,8 @@ from derivasys.testing.deribit_names import expiry_ms
 from derivasys.testing.market import VenueMarket, World
 from derivasys.testing.market.coins import ALTCOINS
 from derivasys.testing.market.recorded import DeribitNames
-from derivasys.testing.market.venues import VENUES
 from derivasys.testing.recordings import load_shipped
+from derivasys.testing.servers import TERMS
 
 CHAINS = (load_shipped("BTC"), load_shipped("ETH"))
 SECOND_NS = 1_000_000_000
@@ -29,7 +29,7 @@ def world() -> World:
 
 
 def view(world: World, venue: str, *ccys: str, rate: float = 2000.0) -> VenueMarket:
-    return world.venue(venue, DeribitNames(), ccys or None, rate)
+    return world.venue(TERMS[venue], DeribitNames(), ccys or None, rate)
 
 
 def test_btc_on_deribit_is_listed_as_recorded(world: World) -> None:
@@ -72,7 +72,7 @@ def test_coins_without_a_recording_are_scaled_and_said_to_be(world: World) -> No
 
 
 def test_each_venue_lists_its_families(world: World) -> None:
-    listed = {name: [market.family.name for market in view(world, name).markets] for name in VENUES}
+    listed = {name: [market.family.name for market in view(world, name).markets] for name in TERMS}
     assert listed["okx"] == ["BTC-USD", "ETH-USD", "BTC-USD_UM", "ETH-USD_UM", "SOL-USD_UM"]
     assert listed["bybit"] == ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT"]
     assert {"BNBUSDT", "XRPUSDT", "DOGEUSDT"} < set(listed["binance"])
@@ -102,7 +102,7 @@ def test_the_rate_is_shared_over_families(world: World) -> None:
     assert counts["BTC"] > counts["BTC_USDC"] > 0
 
 
-@pytest.mark.parametrize("name", list(VENUES))
+@pytest.mark.parametrize("name", list(TERMS))
 def test_the_roll_settles_delivers_and_lists_everywhere(world: World, name: str) -> None:
     venue = view(world, name, "BTC", "SOL")
     venue.advance((ROLL_MS - 2000) * 1_000_000)

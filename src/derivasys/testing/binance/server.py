@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from derivasys.clock import Clock
 from derivasys.testing.binance.payloads import BinanceNames
 from derivasys.testing.binance.session import Route, Session
+from derivasys.testing.binance.terms import TERMS
 from derivasys.testing.binance.venue import LIFE_S, Venue
 from derivasys.testing.market import VenueMarket, World
 from derivasys.testing.shell import LocalServer, Reply
@@ -40,6 +41,6 @@ class BinanceServer(LocalServer):
         return self.venue.rest(path.removeprefix(REST_PATH), query, now_ns)
 
 
-def local_binance(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> BinanceServer:
+def serve(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> BinanceServer:
     """Return the venue's view of a simulated world, to be started; see `testing.servers`."""
-    return BinanceServer(world.venue("binance", BinanceNames(), ccys, rate), clock)
+    return BinanceServer(world.venue(TERMS, BinanceNames(), ccys, rate), clock)

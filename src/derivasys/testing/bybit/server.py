@@ -8,6 +8,7 @@ import orjson
 
 from derivasys.clock import Clock
 from derivasys.testing.bybit.payloads import BybitNames
+from derivasys.testing.bybit.terms import TERMS
 from derivasys.testing.bybit.venue import BybitVenue, Faults, Session
 from derivasys.testing.market import VenueMarket, World
 from derivasys.testing.shell import LocalServer, Reply
@@ -34,6 +35,6 @@ class BybitServer(LocalServer):
         return status, orjson.dumps(answer), {}
 
 
-def local_bybit(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> BybitServer:
+def serve(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> BybitServer:
     """Return the venue's view of a simulated world, to be started; see `testing.servers`."""
-    return BybitServer(world.venue("bybit", BybitNames(), ccys, rate), clock, seed=world.seed)
+    return BybitServer(world.venue(TERMS, BybitNames(), ccys, rate), clock, seed=world.seed)

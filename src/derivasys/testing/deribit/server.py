@@ -10,9 +10,11 @@ from derivasys.clock import Clock
 from derivasys.testing.deribit.faults import Faults
 from derivasys.testing.deribit.rpc import RpcError, error_reply, parse_request
 from derivasys.testing.deribit.session import Session
+from derivasys.testing.deribit.terms import TERMS
 from derivasys.testing.deribit.venue import Venue
-from derivasys.testing.market import Market, World
+from derivasys.testing.market import Market, ReplayMarket, World
 from derivasys.testing.market.recorded import DeribitNames
+from derivasys.testing.recordings import RecordedChain
 from derivasys.testing.shell import LocalServer, Reply
 
 SOCKET_PATH = "/ws/api/v2"
@@ -62,10 +64,15 @@ class DeribitServer(LocalServer):
         return *self.venue.rest(call.method, call.params, call.id, now_ns), {}
 
 
-def local_deribit(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> DeribitServer:
+def serve(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> DeribitServer:
     """Return the venue's view of a simulated world, to be started; see `testing.servers`."""
-    view = world.venue("deribit", DeribitNames(), ccys, rate)
+    view = world.venue(TERMS, DeribitNames(), ccys, rate)
     return DeribitServer(view.markets, clock, seed=world.seed, ticker_interval_ms=interval_ms(rate))
+
+
+def replay(chains: Sequence[RecordedChain], clock: Clock, seed: int) -> DeribitServer:
+    """Return a server that repeats recorded chains, to be started; see `testing.servers`."""
+    return DeribitServer([ReplayMarket(chain) for chain in chains], clock, seed=seed)
 
 
 def interval_ms(rate: float) -> int:

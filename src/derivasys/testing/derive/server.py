@@ -8,6 +8,7 @@ import orjson
 
 from derivasys.clock import Clock
 from derivasys.testing.derive.payloads import DeriveNames
+from derivasys.testing.derive.terms import TERMS
 from derivasys.testing.derive.venue import Session, Venue
 from derivasys.testing.market import VenueMarket, World
 from derivasys.testing.shell import LocalServer, Reply
@@ -41,6 +42,6 @@ class DeriveServer(LocalServer):
         return *self.venue.rest(path.removeprefix(ROOT), params), {}
 
 
-def local_derive(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> DeriveServer:
+def serve(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> DeriveServer:
     """Return the venue's view of a simulated world, to be started; see `testing.servers`."""
-    return DeriveServer(world.venue("derive", DeriveNames(), ccys, rate), clock)
+    return DeriveServer(world.venue(TERMS, DeriveNames(), ccys, rate), clock)

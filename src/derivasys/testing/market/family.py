@@ -34,7 +34,7 @@ class Family(Struct, frozen=True, kw_only=True):
     """Decimals of IVs in percent."""
     greek_digits: int = 5
     is_discounted: bool = False
-    """Prices are e^(-rT) of the undiscounted ones, e^(-rT) = index / forward (Binance)."""
+    """Prices are e^(-rT) of the undiscounted ones, e^(-rT) = index / forward."""
     ladder: Ladder = Ladder()
     z_max: float = 4.0
     """Strikes are listed up to so many standard deviations from the forward."""

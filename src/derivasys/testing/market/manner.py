@@ -1,8 +1,10 @@
-"""How one venue's view of the market differs from the market."""
+"""What one venue lists, and how its view of the market differs from the market."""
 
 from __future__ import annotations
 
 from msgspec import Struct
+
+from derivasys.testing.market.family import Family
 
 
 class Manner(Struct, frozen=True, kw_only=True):
@@ -21,3 +23,11 @@ class Manner(Struct, frozen=True, kw_only=True):
     level_sd: float = 0.0
     """Its vols' own deviation, relative, by expiry."""
     prints_per_s: float = 0.5
+
+
+class VenueTerms(Struct, frozen=True):
+    """What one venue lists and how: the `TERMS` of its local server's package."""
+
+    venue: str
+    families: tuple[Family, ...]
+    manner: Manner

@@ -20,12 +20,22 @@ from derivasys.testing.market.events import MarketUpdate, nothing
 from derivasys.testing.market.family import Family
 from derivasys.testing.market.life import DeliveryAverages, settle
 from derivasys.testing.market.smiles import Smile, join_smiles, make_smile, smile_iv
-from derivasys.testing.market.venues import deribit_inverse
+from derivasys.testing.market.ticks import Ticks
 from derivasys.testing.recordings import YEAR_MS, RecordedChain, RecordedRow
 
 Ints = NDArray[np.int64]
 _OPTIONAL = ("bid", "ask", "mark_iv", "last", "high", "low", "price_change", "volume_usd")
 _SIDES = ("bid", "ask")
+
+
+def recorded_family(ccy: str) -> Family:
+    """Return Deribit's coin-settled options on BTC or ETH; any other recorded coin is treated like ETH."""
+    is_btc = ccy == "BTC"
+    return Family(
+        venue="deribit", ccy=ccy, name=ccy, price_unit="coin", quote="USD", settle=ccy,
+        ticks=Ticks(0.0001, ((0.005, 0.0005),)), min_size=0.1 if is_btc else 1.0, mark_digits=8 if is_btc else 6,
+        future_tick=0.5 if is_btc else 0.05, z_max=math.inf,
+    )  # fmt: skip
 
 
 class DeribitNames:
@@ -44,7 +54,7 @@ def recorded_board(chain: RecordedChain) -> Board:
     A mark without a recorded IV has that of its expiry's smile. There is no quote of a future in a
     chain: a future's ticker has the recorded forward as its mark and empty sides.
     """
-    board = Board(deribit_inverse(chain.ccy), DeribitNames(), chain.index_price)
+    board = Board(recorded_family(chain.ccy), DeribitNames(), chain.index_price)
     for ms in sorted({row.expiry for row in chain.rows}):
         board.expiries.append(_expiry(chain, ms))
     number = {expiry.ms: i for i, expiry in enumerate(board.expiries)}

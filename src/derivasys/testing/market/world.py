@@ -1,7 +1,7 @@
 """One seeded market of several coins, seen by several venues, all on one clock.
 
     world = World(chains, seed=1)
-    venue = world.venue("okx", names, ccys=("BTC", "ETH", "SOL"), rate=2000.0)
+    venue = world.venue(terms, names, ccys=("BTC", "ETH", "SOL"), rate=2000.0)
     for market, update in venue.advance(now_ns):
         market.board.ticker[update.rows]
 
@@ -21,10 +21,9 @@ from derivasys.testing.market.coins import ALTCOINS, Altcoin, shape_of, start_of
 from derivasys.testing.market.events import MarketUpdate
 from derivasys.testing.market.family import Family, Names
 from derivasys.testing.market.ladder import expiry_dates
-from derivasys.testing.market.manner import Manner
+from derivasys.testing.market.manner import Manner, VenueTerms
 from derivasys.testing.market.quoting import Pattern, pattern_of
 from derivasys.testing.market.recorded import recorded_board
-from derivasys.testing.market.venues import VENUES
 from derivasys.testing.market.view import MarketView
 from derivasys.testing.recordings import RecordedChain
 
@@ -69,21 +68,20 @@ class World:
         return self._coins[ccy]
 
     def venue(
-        self, venue: str, names: Names, ccys: Sequence[str] | None = None, rate: float = 1000.0,
+        self, terms: VenueTerms, names: Names, ccys: Sequence[str] | None = None, rate: float = 1000.0,
         families: Sequence[str] | None = None, manner: Manner | None = None,
     ) -> VenueMarket:  # fmt: skip
         """Return one venue's view of all families that it lists on `ccys` (None: all that are known).
 
         `rate` is option tickers a second over all families; `families` names some of them, None takes all.
         """
-        terms = VENUES[venue]
         chosen = [
             family for family in terms.families
             if self.knows(family.ccy)
             and (ccys is None or family.ccy in ccys)
             and (families is None or family.name in families)
         ]  # fmt: skip
-        return VenueMarket(venue, [self._view(family, names, manner or terms.manner) for family in chosen], rate)
+        return VenueMarket(terms.venue, [self._view(family, names, manner or terms.manner) for family in chosen], rate)
 
     def _view(self, family: Family, names: Names, manner: Manner) -> MarketView:
         coin, now_ms = self.coin(family.ccy), self.start_ns // 1_000_000

@@ -9,6 +9,7 @@ import orjson
 from derivasys.clock import Clock
 from derivasys.testing.market import VenueMarket, World
 from derivasys.testing.okx.payloads import OkxNames
+from derivasys.testing.okx.terms import TERMS
 from derivasys.testing.okx.venue import Faults, OkxVenue, Session
 from derivasys.testing.shell import LocalServer, Reply
 
@@ -33,6 +34,6 @@ class OkxServer(LocalServer):
         return status, orjson.dumps(answer), {}
 
 
-def local_okx(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> OkxServer:
+def serve(world: World, clock: Clock, ccys: Sequence[str], rate: float) -> OkxServer:
     """Return the venue's view of a simulated world, to be started; see `testing.servers`."""
-    return OkxServer(world.venue("okx", OkxNames(), ccys, rate), clock, seed=world.seed)
+    return OkxServer(world.venue(TERMS, OkxNames(), ccys, rate), clock, seed=world.seed)
