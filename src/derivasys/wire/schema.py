@@ -22,6 +22,7 @@ ROOTS: dict[str, Any] = {
     "SurfaceDocument": messages.SurfaceDocument,
     "LevelsDocument": messages.LevelsDocument,
     "TenorsDocument": messages.TenorsDocument,
+    "ThroughDocument": messages.ThroughDocument,
     "DiagnosticsDocument": messages.DiagnosticsDocument,
     "SiteConfig": messages.SiteConfig,
     "Problem": messages.Problem,
