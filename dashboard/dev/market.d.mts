@@ -1,4 +1,4 @@
-import type { FitStatus, LevelsSnapshot, ServerMessage, StatusMessage, SurfaceSnapshot, TenorSnapshot } from '../src/data/messages'
+import type { FitStatus, LevelsSnapshot, ServerMessage, StatusMessage, SurfaceSnapshot, TenorSnapshot } from '@derivasys/client'
 
 export function random(seed: number): () => number
 export function diff(before: object, after: object): object | undefined

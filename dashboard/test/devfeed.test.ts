@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs'
 import Ajv2020 from 'ajv/dist/2020'
 import { describe, expect, it } from 'vitest'
 import { Market, random, status } from '../dev/market.mjs'
-import type { ServerMessage } from '../src/data/messages'
-import { initialState, reduce } from '../src/data/reducer'
+import { initialState, reduce, type ServerMessage } from '@derivasys/client'
 
 const schema = JSON.parse(readFileSync(new URL('../../src/derivasys/wire/schemas.json', import.meta.url), 'utf8'))
 const ajv = new Ajv2020({ strict: false, allErrors: true })

@@ -1,8 +1,6 @@
 /** The shell around a Session: the socket, the timers and the page. */
-import { diffPatch } from './mergePatch'
-import type { ClientMessage, SiteConfig } from './messages'
+import { type ClientMessage, diffPatch, Session, type SiteConfig, type View } from '@derivasys/client'
 import { emptyView, type FromWorker, type ToWorker } from './protocol'
-import { Session, type View } from './session'
 
 const TICK_MS = 250
 

@@ -3,8 +3,8 @@
  * A snapshot replaces, a patch merges, a gap in `seq` or a new `epoch` asks for a resync and applies nothing
  * until the snapshot comes. Live, replay and tests use this same reducer.
  */
-import { mergePatch } from './mergePatch'
-import type { Conventions, FitStatus, Level, ServerMessage, Smile, StatusMessage, TenorRow } from './messages'
+import { mergePatch } from './mergePatch.js'
+import type { Conventions, FitStatus, Level, ServerMessage, Smile, StatusMessage, TenorRow } from './messages.js'
 
 export const SCHEMA = 1
 

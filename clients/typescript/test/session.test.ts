@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { ServerMessage } from '../src/data/messages'
-import { backoffMs, Session, SETTLE_MS, STALE_AFTER_MS } from '../src/data/session'
-import { EXPIRY, fit, levels, status, surface, surfacePatch, tenors } from './messages'
+import type { ServerMessage } from '../src/messages.js'
+import { backoffMs, Session, SETTLE_MS, STALE_AFTER_MS } from '../src/session.js'
+import { EXPIRY, fit, levels, status, surface, surfacePatch, tenors } from './messages.js'
 
 function live(now = 1000): Session {
   const session = new Session('BTC')
