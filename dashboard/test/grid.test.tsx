@@ -6,7 +6,7 @@ import { feed } from '../src/data/feed'
 import { type ServerMessage, Session } from '@derivasys/client'
 import { Grid } from '../src/features/rrfly/Grid'
 import { gridCsv } from '../src/features/rrfly/rows'
-import { EXPIRY, fit, levels, smileOf, surface, surfacePatch, tenors } from './messages'
+import { EXPIRY, fit, levels, smileOf, surface, surfacePatch, tenors, through } from './messages'
 
 const OTHER = EXPIRY + 7 * 86_400_000
 let session: Session
@@ -42,7 +42,7 @@ beforeEach(() => {
     certificate: { butterfly: 'unchecked', calendar: 'unchecked', lee: 'unchecked' },
     fit: { state: 'rejected', reasons: ['rmse 4.1 exceeds 3.0'] },
   })
-  say(surface({ smiles: { [OTHER]: rejected, [EXPIRY]: smileOf() } }), levels(), tenors(), fit())
+  say(surface({ smiles: { [OTHER]: rejected, [EXPIRY]: smileOf() } }), levels(), tenors(), through(), fit())
 })
 
 afterEach(() => {

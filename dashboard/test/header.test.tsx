@@ -6,7 +6,7 @@ import { Session, type StatusMessage, type VenueStatus } from '@derivasys/client
 import { Header } from '../src/features/header/Header'
 import { currenciesInOrder } from '../src/features/smiles/venues'
 import { Panel } from '../src/ui/Panel'
-import { fit, levels, status, surface, tenors } from './messages'
+import { fit, levels, status, surface, tenors, through } from './messages'
 
 let now = 50_000
 const say = (session: Session, ...messages: object[]) => {
@@ -33,7 +33,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const snapshots = () => [surface(), levels(), tenors(), fit({ objective: 0.82, elapsed_ms: 1.27 })]
+const snapshots = () => [surface(), levels(), tenors(), through(), fit({ objective: 0.82, elapsed_ms: 1.27 })]
 
 describe('header', () => {
   it.each([

@@ -1,5 +1,6 @@
 /** Client of a DerivaSys gateway: the live state of a volatility surface, and the functions that evaluate it. */
 export * from './black.js'
+export * from './client.js'
 export * from './mergePatch.js'
 export type * from './messages.js'
 export * from './nodes.js'

@@ -1,5 +1,5 @@
 /** Small messages that tests start from. */
-import type { FitStatus, LevelsSnapshot, Smile, StatusMessage, SurfacePatch, SurfaceSnapshot, TenorSnapshot } from '../src/messages.js'
+import type { FitStatus, LevelsSnapshot, Smile, StatusMessage, SurfacePatch, SurfaceSnapshot, TenorSnapshot, ThroughSnapshot } from '../src/messages.js'
 import { NODES, RISK_REVERSALS, FLIES, targetDelta } from '../src/nodes.js'
 
 export const EXPIRY = 1_774_598_400_000
@@ -77,6 +77,11 @@ export function tenors(more: Partial<TenorSnapshot> = {}): TenorSnapshot {
     tenors: { '1M': { label: '1M', days: 30, tau: 30 / 365, forward: 70_000, atm_vol: 45, vols, risk_reversals: { RR25: -2 }, flies: { FLY25: 1 }, is_extrapolated: false, method: 'linear_total_variance', butterfly: 'certified', calendar: 'certified' } },
     ...more,
   }
+}
+
+export function through(more: Partial<ThroughSnapshot> = {}): ThroughSnapshot {
+  const cell = { side: 'bid', option_type: 'C', excess_vol: 0.8, excess: 21.5, net_vol: 0.1, net: 2.5, size: 4, since: 1_772_000_000_000 } as const
+  return { type: 'svi_through_snapshot', ...envelope, cells: { [EXPIRY]: { '72000': { deribit: cell } } }, ...more }
 }
 
 export function fit(more: Partial<FitStatus> = {}): FitStatus {
