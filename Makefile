@@ -1,7 +1,7 @@
 # The only commands: CI calls them too. `make up` and `make test` set everything up by themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := $(shell find dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
+SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
 .PHONY: up test check setup bench sim clean browser types lock format screenshots
 
@@ -10,6 +10,7 @@ up: setup  ## everything in one process; the dashboard's address is printed
 
 test: setup browser check  ## all tests
 	$(BIN)/python -m pytest tests --ignore=tests/unit
+	cd clients/typescript && npm test
 	cd dashboard && npm test && npm run size
 
 check: setup  ## lint, types, import rules, unit tests: under two minutes
@@ -17,10 +18,11 @@ check: setup  ## lint, types, import rules, unit tests: under two minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd dashboard && npm run lint && npm run types:check
+	cd clients/typescript && npm run lint && npm run types:check
+	cd dashboard && npm run lint
 	$(BIN)/python -m pytest tests/unit
 
-setup: .venv/.done dashboard/dist/index.html  ## .venv with the command derivasys, and the dashboard
+setup: .venv/.done clients/typescript/node_modules/.done dashboard/dist/index.html  ## .venv with the command derivasys, the client and the dashboard
 
 .venv/.done: requirements/dev.txt pyproject.toml scripts/venv.sh
 	PYTHON=$(PYTHON) sh scripts/venv.sh
@@ -30,6 +32,10 @@ setup: .venv/.done dashboard/dist/index.html  ## .venv with the command derivasy
 dashboard/node_modules/.done: dashboard/package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { echo "Node 20 or newer is needed for the dashboard"; exit 1; }
 	cd dashboard && npm ci --no-audit --no-fund
+	touch $@
+
+clients/typescript/node_modules/.done: clients/typescript/package-lock.json dashboard/node_modules/.done
+	cd clients/typescript && npm ci --no-audit --no-fund
 	touch $@
 
 dashboard/dist/index.html: dashboard/node_modules/.done $(SOURCES)
@@ -42,9 +48,9 @@ browser:  ## Chromium for the browser tests, where it can be installed
 bench: setup  ## make bench NAME=pipeline
 	$(BIN)/derivasys bench $(NAME)
 
-types: setup  ## generated files: JSON Schemas and the dashboard's types
+types: setup  ## generated files: JSON Schemas and the TypeScript types
 	$(BIN)/python -m derivasys.wire.schema
-	cd dashboard && npm run types
+	cd clients/typescript && npm run types
 
 lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/run.txt
@@ -62,5 +68,5 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:  ## everything that make built
-	rm -rf .venv dashboard/node_modules dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv clients/typescript/node_modules clients/typescript/dist dashboard/node_modules dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

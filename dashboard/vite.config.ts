@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vitest/config'
 
@@ -5,11 +6,13 @@ import { defineConfig } from 'vitest/config'
 const gateway = process.env.DERIVASYS_GATEWAY ?? 'http://127.0.0.1:8791'
 
 const CORE =
-  /preload-helper|node_modules\/(react|react-dom|scheduler|zustand|wouter|use-sync-external-store|regexparam)\/|src\/(app\/(scheduler|theme|view)|lib|data|ui\/(Panel|controls)|features\/smiles\/venues|features\/rrfly\/rows)/
+  /preload-helper|clients\/typescript\/src|node_modules\/(react|react-dom|scheduler|zustand|wouter|use-sync-external-store|regexparam)\/|src\/(app\/(scheduler|theme|view)|lib|data|ui\/(Panel|controls)|features\/smiles\/venues|features\/rrfly\/rows)/
 const PLOTS = /node_modules\/uplot\/|src\/ui\/(usePlot|axes|SeriesChart)|src\/features\/(smiles\/(SmileMatrix|SmileChart|QuoteTable|marks|coordinates|hover)|rrfly\/charts)/
 
 export default defineConfig({
   plugins: [react()],
+  // the client's sources, so that the page needs no build of it
+  resolve: { alias: { '@derivasys/client': fileURLToPath(new URL('../clients/typescript/src/index.ts', import.meta.url)) } },
   worker: { format: 'es' },
   build: {
     target: 'es2022',

@@ -13,7 +13,7 @@ const { values } = parseArgs({
   options: { port: { type: 'string', default: '8791' }, static: { type: 'string', default: 'dist' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '200' } },
 })
 const BUILD = 'dev-feed'
-const CHANNELS = ['surface', 'levels', 'tenors', 'fit']
+const CHANNELS = ['surface', 'levels', 'tenors', 'through', 'fit']
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json', '.woff2': 'font/woff2' }
 
 const startedAt = Date.now()

@@ -1,10 +1,10 @@
-import type { FitStatus, LevelsSnapshot, ServerMessage, StatusMessage, SurfaceSnapshot, TenorSnapshot } from '../src/data/messages'
+import type { FitStatus, LevelsSnapshot, ServerMessage, StatusMessage, SurfaceSnapshot, TenorSnapshot, ThroughSnapshot } from '@derivasys/client'
 
 export function random(seed: number): () => number
 export function diff(before: object, after: object): object | undefined
 export class Market {
   constructor(ccy: 'BTC' | 'ETH', options: { seed?: number; now: number; epoch?: string })
-  snapshots(): { surface: SurfaceSnapshot; levels: LevelsSnapshot; tenors: TenorSnapshot; fit: FitStatus }
+  snapshots(): { surface: SurfaceSnapshot; levels: LevelsSnapshot; tenors: TenorSnapshot; through: ThroughSnapshot; fit: FitStatus }
   step(now: number): ServerMessage[]
 }
 export function status(options: {

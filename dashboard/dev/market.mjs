@@ -96,7 +96,7 @@ export class Market {
     this.venues = venues
     this.epoch = epoch
     this.version = 1000
-    this.seq = { surface: 1, levels: 1, tenors: 1, fit: 1 }
+    this.seq = { surface: 1, levels: 1, tenors: 1, through: 1, fit: 1 }
     this.now = now
     const eight = Math.floor(now / DAY_MS) * DAY_MS + 8 * 3_600_000
     this.slices = days.map((day, i) => ({
@@ -107,7 +107,7 @@ export class Market {
       i,
     }))
     this.dirty = new Set(this.slices.map((slice) => slice.i))
-    this.state = { conventions: { delta: 'forward', fly: 'full', atm: 'forward', day_count: 'ACT/365', expiry_time: '08:00 UTC' }, smiles: {}, levels: {}, tenors: {} }
+    this.state = { conventions: { delta: 'forward', fly: 'full', atm: 'forward', day_count: 'ACT/365', expiry_time: '08:00 UTC' }, smiles: {}, levels: {}, tenors: {}, cells: {} }
     this.build()
   }
 
@@ -250,6 +250,38 @@ export class Market {
     return rows
   }
 
+  /** Levels beyond the fit, with a fee of 3 bp of the underlying; `since` is kept while a side stays through. */
+  through(smiles, levels) {
+    const cells = {}
+    for (const smile of Object.values(smiles)) {
+      for (const [strike, row] of Object.entries(levels[smile.expiry] ?? {})) {
+        const k = Math.log(Number(strike) / smile.atm)
+        const fit = 100 * Math.sqrt(variance(smile.params, k) / smile.tau)
+        for (const [venue, level] of Object.entries(row)) {
+          const excess = Math.max(level.bid_vol - fit, fit - level.ask_vol)
+          if (!(excess > 0)) continue
+          const side = level.bid_vol > fit ? 'bid' : 'ask'
+          const vega = (smile.atm * Math.sqrt(smile.tau) * Math.exp((-k * k) / (2 * smile.params.sigma))) / 250
+          const fee = 0.0003 * smile.atm
+          const was = this.state.cells[smile.expiry]?.[strike]?.[venue]
+          cells[smile.expiry] ??= {}
+          cells[smile.expiry][strike] ??= {}
+          cells[smile.expiry][strike][venue] = {
+            side,
+            option_type: level.option_type,
+            excess_vol: round(excess, 3),
+            excess: round(excess * vega, 2),
+            net_vol: round(excess - fee / vega, 3),
+            net: round(excess * vega - fee, 2),
+            size: side === 'bid' ? level.bid_size : level.ask_size,
+            since: was?.side === side ? was.since : Math.round(this.now),
+          }
+        }
+      }
+    }
+    return cells
+  }
+
   build() {
     const smiles = { ...this.state.smiles }
     const levels = { ...this.state.levels }
@@ -274,7 +306,7 @@ export class Market {
     levels[broken.expiry] ??= {}
     this.dirty.clear()
     const fitted = Object.fromEntries(Object.entries(smiles).filter(([, smile]) => smile.params))
-    this.state = { ...this.state, smiles, levels, tenors: this.tenorRows(fitted) }
+    this.state = { ...this.state, smiles, levels, tenors: this.tenorRows(fitted), cells: this.through(fitted, levels) }
   }
 
   envelope(channel, type) {
@@ -283,11 +315,12 @@ export class Market {
 
   /** The wire messages that hold the whole state. */
   snapshots() {
-    const { conventions, smiles, levels, tenors } = this.state
+    const { conventions, smiles, levels, tenors, cells } = this.state
     return {
       surface: { ...this.envelope('surface', 'svi_surface_snapshot'), conventions, smiles },
       levels: { ...this.envelope('levels', 'smile_levels_snapshot'), levels },
       tenors: { ...this.envelope('tenors', 'svi_tenor_snapshot'), tenors },
+      through: { ...this.envelope('through', 'svi_through_snapshot'), cells },
       fit: this.fit(),
     }
   }
@@ -338,6 +371,7 @@ export class Market {
       ['surface', 'svi_surface_patch', 'smiles'],
       ['levels', 'smile_levels_patch', 'levels'],
       ['tenors', 'svi_tenor_patch', 'tenors'],
+      ['through', 'svi_through_patch', 'cells'],
     ]) {
       const patch = diff(before[key], this.state[key])
       if (!patch) continue

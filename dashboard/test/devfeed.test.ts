@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs'
 import Ajv2020 from 'ajv/dist/2020'
 import { describe, expect, it } from 'vitest'
 import { Market, random, status } from '../dev/market.mjs'
-import type { ServerMessage } from '../src/data/messages'
-import { initialState, reduce } from '../src/data/reducer'
+import { initialState, reduce, type ServerMessage } from '@derivasys/client'
 
 const schema = JSON.parse(readFileSync(new URL('../../src/derivasys/wire/schemas.json', import.meta.url), 'utf8'))
 const ajv = new Ajv2020({ strict: false, allErrors: true })
@@ -32,9 +31,9 @@ describe.each(['BTC', 'ETH'] as const)('development feed, %s', (ccy) => {
   it('speaks the contract', () => {
     const market = new Market(ccy, { seed: 5, now: NOW })
     const messages: ServerMessage[] = Object.values(market.snapshots())
-    for (let i = 1; i <= 10; i += 1) messages.push(...market.step(NOW + 200 * i))
+    for (let i = 1; i <= 60; i += 1) messages.push(...market.step(NOW + 200 * i))
     for (const message of messages) check(message, DEFINITIONS[message.type])
-    expect(new Set(messages.map((message) => message.type)).size).toBe(7)
+    expect(new Set(messages.map((message) => message.type)).size).toBe(9)
   })
 
   it('snapshot + patches = snapshot', () => {
@@ -51,11 +50,12 @@ describe.each(['BTC', 'ETH'] as const)('development feed, %s', (ccy) => {
     for (let i = 1; i <= 30; i += 1) take(market.step(NOW + 200 * i))
     let direct = initialState(ccy)
     for (const message of Object.values(market.snapshots())) direct = reduce(direct, JSON.parse(JSON.stringify(message))).state
-    const { surface, levels, tenors } = state.channels
+    const { surface, levels, tenors, through } = state.channels
     // a channel that had nothing to say in the last cycle keeps its own version
     expect({ ...surface, version: 0, ts: 0 }).toEqual({ ...direct.channels.surface, version: 0, ts: 0 })
     expect({ ...levels, version: 0, ts: 0 }).toEqual({ ...direct.channels.levels, version: 0, ts: 0 })
     expect({ ...tenors, version: 0, ts: 0 }).toEqual({ ...direct.channels.tenors, version: 0, ts: 0 })
+    expect({ ...through, version: 0, ts: 0 }).toEqual({ ...direct.channels.through, version: 0, ts: 0 })
   })
 })
 

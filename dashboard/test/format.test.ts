@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { age, count, days, fixed, instant, millis, percent, price, signed, strike, tiny } from '../src/lib/format'
 import { heat, RR_EDGES } from '../src/lib/heat'
-import { FLIES, legsOf, NODES, RISK_REVERSALS, targetDelta } from '../src/lib/nodes'
+import { FLIES, legsOf, NODES, RISK_REVERSALS, targetDelta } from '@derivasys/client'
 
 describe('numbers', () => {
   it('have explicit signs and a true minus; a missing one is a dash, never zero', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Axis } from '../src/app/view'
 import { axisText, curveOf, deltaName, drawable, fromAxis, toAxis } from '../src/features/smiles/coordinates'
 import { HOME, labelsOf, meshOf, pick, project, widen } from '../src/features/surface/geometry'
-import { totalVariance, volPoints } from '../src/lib/svi'
+import { totalVariance, volPoints } from '@derivasys/client'
 import { EXPIRY, smileOf } from './messages'
 
 const smile = smileOf()

@@ -3,11 +3,10 @@ import { act, cleanup, fireEvent, render, screen } from '@testing-library/react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { DEFAULTS, useView } from '../src/app/view'
 import { feed } from '../src/data/feed'
-import type { ServerMessage } from '../src/data/messages'
-import { Session } from '../src/data/session'
+import { type ServerMessage, Session } from '@derivasys/client'
 import { Grid } from '../src/features/rrfly/Grid'
 import { gridCsv } from '../src/features/rrfly/rows'
-import { EXPIRY, fit, levels, smileOf, surface, surfacePatch, tenors } from './messages'
+import { EXPIRY, fit, levels, smileOf, surface, surfacePatch, tenors, through } from './messages'
 
 const OTHER = EXPIRY + 7 * 86_400_000
 let session: Session
@@ -43,7 +42,7 @@ beforeEach(() => {
     certificate: { butterfly: 'unchecked', calendar: 'unchecked', lee: 'unchecked' },
     fit: { state: 'rejected', reasons: ['rmse 4.1 exceeds 3.0'] },
   })
-  say(surface({ smiles: { [OTHER]: rejected, [EXPIRY]: smileOf() } }), levels(), tenors(), fit())
+  say(surface({ smiles: { [OTHER]: rejected, [EXPIRY]: smileOf() } }), levels(), tenors(), through(), fit())
 })
 
 afterEach(() => {

@@ -2,12 +2,11 @@
 import { act, cleanup, render, screen } from '@testing-library/react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { feed } from '../src/data/feed'
-import type { StatusMessage, VenueStatus } from '../src/data/messages'
-import { Session } from '../src/data/session'
+import { Session, type StatusMessage, type VenueStatus } from '@derivasys/client'
 import { Header } from '../src/features/header/Header'
 import { currenciesInOrder } from '../src/features/smiles/venues'
 import { Panel } from '../src/ui/Panel'
-import { fit, levels, status, surface, tenors } from './messages'
+import { fit, levels, status, surface, tenors, through } from './messages'
 
 let now = 50_000
 const say = (session: Session, ...messages: object[]) => {
@@ -34,7 +33,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const snapshots = () => [surface(), levels(), tenors(), fit({ objective: 0.82, elapsed_ms: 1.27 })]
+const snapshots = () => [surface(), levels(), tenors(), through(), fit({ objective: 0.82, elapsed_ms: 1.27 })]
 
 describe('header', () => {
   it.each([

@@ -22,8 +22,9 @@ from derivasys.estimate.forward import NONE, ForwardEstimate
 from derivasys.fit.board import Quotes, Reading, read
 from derivasys.fit.constrained import BoardFit, FitReason, FitState, certify_published, fit_board
 from derivasys.fit.quotes import QuoteReason, QuoteRules, QuoteSelection, group_by_expiry, twin_rows
-from derivasys.nodes import deltas, tenors
-from derivasys.surface import CERTIFIED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, NodeConventions, Surface
+from derivasys.nodes import deltas, tenors, through
+from derivasys.nodes.fees import taker_fee
+from derivasys.surface import CERTIFIED, FITTED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, NodeConventions, Surface
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,6 +65,12 @@ class Grid:
         self.cells: Ints = cells[np.argsort(cells.max(axis=1), kind="stable")].astype(np.int64)
         self.symbols = tuple(of.symbol for of in chain.contracts)
         self.slot = chain.slot[:n].copy()
+        self.rows = {(of.venue, of.symbol): row for row, of in enumerate(chain.contracts)}
+        fees = [taker_fee(of.venue, of.price_unit) for of in chain.contracts]
+        stated = chain.fee_rate[:n]
+        self.fee_rate = np.where(np.isnan(stated), np.array([fee.rate for fee in fees]), stated)
+        self.fee_cap = np.array([fee.cap for fee in fees])
+        self.fee_per_order = np.array([fee.per_order for fee in fees])
 
 
 def calibrate(
@@ -110,8 +117,14 @@ def calibrate(
     derived = _derive(smiles, tau, forward, rules.nodes, (
         offsets, board.k[used], board.bid_iv[used], board.ask_iv[used], age_s,
     ))  # fmt: skip
-    laps.lap("nodes")
     certificate = smiles.certificate
+    judged = through.solve(
+        smiles.params, tau, tau_read, (smiles.state == FITTED) & certificate.ok, _tradable(board, grid, now_ns, rules),
+        now_ns,
+    )  # fmt: skip
+    if last is not None:
+        judged = through.keep_since(judged, last.through, _rows_before(grid, board, last))
+    laps.lap("nodes")
     return Surface(
         ccy=chain.ccy,
         version=1 if last is None else last.version + 1,
@@ -144,6 +157,7 @@ def calibrate(
         conventions=rules.nodes,
         **derived,
         board=board,
+        through=judged,
         stages_ms=laps.times_ms,
     )
 
@@ -169,6 +183,46 @@ def _derive(
         derived["strangles"] = deltas.strangles(params, tau, conventions.delta)
         derived["tenor_strangles"] = deltas.strangle_vols(rows.curves, rows.method, tenors.TENOR_TAU, conventions.delta)
     return derived
+
+
+_UNTRADABLE = (
+    QuoteReason.EXPIRED, QuoteReason.SETTLEMENT_WINDOW, QuoteReason.BAD_NUMBER, QuoteReason.NO_QUOTE,
+    QuoteReason.CROSSED, QuoteReason.STALE,
+)  # fmt: skip
+
+
+def _tradable(board: Board, grid: Grid, now_ns: int, rules: Rules) -> through.Quotes:
+    """Return the board as `nodes.through` reads it."""
+    is_fresh = now_ns - board.recv_ns <= rules.quotes.staleness_s_max * 1e9
+    return through.Quotes(
+        slot=board.slot,
+        k=board.k,
+        strike=board.strike,
+        is_call=board.is_call,
+        bid=board.bid,
+        ask=board.ask,
+        bid_size=board.bid_size,
+        ask_size=board.ask_size,
+        bid_iv=board.bid_iv,
+        ask_iv=board.ask_iv,
+        is_tradable=is_fresh & ~np.isin(board.selection.reason, _UNTRADABLE),
+        fee_rate=grid.fee_rate,
+        fee_cap=grid.fee_cap,
+        fee_per_order=grid.fee_per_order,
+    )
+
+
+def _rows_before(grid: Grid, board: Board, last: Surface) -> Ints:
+    """Return each row's place on the last board, -1 for a new listing."""
+    old = last.board
+    if old.symbols is board.symbols:
+        return np.arange(len(board.slot))
+    to_old = np.full(len(board.slot), -1, np.int64)
+    for row in last.through.row.tolist():
+        now = grid.rows.get((old.venues[old.venue[row]], old.symbols[row]))
+        if now is not None:
+            to_old[now] = row
+    return to_old
 
 
 class _Laps:

@@ -143,6 +143,8 @@ class Surface(Struct, frozen=True):
     vol_index_30d: float
     """30-day variance-swap vol, decimal; NaN where 30 days lie outside the expiries."""
     board: Board
+    through: Any
+    """`nodes.through.Through`: the board's quotes that are through the fit."""
     strangles: Floats | None = None
     """(n, 8) market-strangle vols by delta, where the convention asks for them."""
     tenor_strangles: Floats | None = None

@@ -76,7 +76,7 @@ def test_patches_lead_to_the_last_snapshot(messages):
         if kind.endswith("_patch") and message["seq"] > 1:
             held[kind] = merge(held.get(kind, {}), message)
     assert held, "the stream moved"
-    branch = {"svi_surface": "smiles", "smile_levels": "levels", "svi_tenor": "tenors"}
+    branch = {"svi_surface": "smiles", "smile_levels": "levels", "svi_tenor": "tenors", "svi_through": "cells"}
     for last in decoded[-len(TABLES) :]:
         name = last["type"].removesuffix("_snapshot")
         for row, fields in held[f"{name}_patch"].get(branch[name], {}).items():

@@ -87,7 +87,12 @@ async def test_a_client_that_says_nothing_follows_the_whole_stream(up):
                     held[channel] = merge(held[channel], message)
                 if sum(state["seq"] - state["seq_start"] for state in held.values()) >= 25:
                     break
-        for name, channel in (("svi_surface", "surface"), ("smile_levels", "levels"), ("svi_tenor", "tenors")):
+        for name, channel in (
+            ("svi_surface", "surface"),
+            ("smile_levels", "levels"),
+            ("svi_tenor", "tenors"),
+            ("svi_through", "through"),
+        ):
             await client.send(orjson.dumps({"type": "resync", "channel": channel, "ccy": "BTC"}).decode())
             async with asyncio.timeout(30):
                 while True:
@@ -98,7 +103,7 @@ async def test_a_client_that_says_nothing_follows_the_whole_stream(up):
                     if message["type"] == f"{name}_snapshot":
                         break
             assert message["seq"] == held[name]["seq"]
-            branch = {"surface": "smiles", "levels": "levels", "tenors": "tenors"}[channel]
+            branch = {"surface": "smiles", "levels": "levels", "tenors": "tenors", "through": "cells"}[channel]
             assert message[branch] == held[name][branch]
 
 

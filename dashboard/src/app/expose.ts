@@ -1,6 +1,6 @@
 /** `window.__derivasys`: the page's state for tests and for the curious. */
 import { arrivalToPaint, feed } from '../data/feed'
-import type { Cut, View } from '../data/session'
+import type { Cut, View } from '@derivasys/client'
 
 export interface Exposed {
   state(): {

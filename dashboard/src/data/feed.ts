@@ -4,9 +4,8 @@
  */
 import { useSyncExternalStore } from 'react'
 import { Recent } from '../lib/quantiles'
-import { mergePatch } from './mergePatch'
+import { type Cut, mergePatch, type View } from '@derivasys/client'
 import { emptyView, type FromWorker, type ToWorker } from './protocol'
-import type { Cut, View } from './session'
 
 /** Milliseconds from the arrival of a version's last message to its numbers in the page. */
 export const arrivalToPaint = new Recent(512)

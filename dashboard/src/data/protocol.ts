@@ -1,5 +1,5 @@
 /** What page and worker say to each other. The page pulls: the worker announces once and then waits. */
-import type { View } from './session'
+import type { View } from '@derivasys/client'
 
 export type ToWorker =
   | { kind: 'start'; base: string; ccy: string }

@@ -39,6 +39,7 @@ OPEN_STATES = frozenset({"open", "created", "started"})
 
 _FLOAT_COLUMNS = (
     "strike", "tick", "bid", "ask", "bid_size", "ask_size", "mark", "mark_iv", "last_iv",
+    "fee_rate",
 )  # fmt: skip
 _INT_COLUMNS = ("event_ns", "recv_ns", "last_ns", "expiry", "slot", "venue")
 _BOOL_COLUMNS = ("is_call", "is_coin", "is_open")
@@ -77,6 +78,7 @@ class Chain:
     mark: Floats
     mark_iv: Floats
     last_iv: Floats
+    fee_rate: Floats
     event_ns: Ints
     recv_ns: Ints
     last_ns: Ints
@@ -307,6 +309,7 @@ class Chain:
         w = self._w
         w["strike"][row] = of.strike or math.nan
         w["tick"][row] = listing.tick_size or math.nan
+        w["fee_rate"][row] = math.nan if listing.taker_fee is None else listing.taker_fee
         w["expiry"][row] = of.expiry or 0
         w["venue"][row] = self.venues.index(of.venue)
         w["is_call"][row] = of.type == "C"

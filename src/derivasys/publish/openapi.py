@@ -21,6 +21,7 @@ def document(version: str) -> dict[str, Any]:
         "/surface/latest": ("SurfaceDocument", "Fitted smiles with nodes and certificates"),
         "/smiles/latest": ("LevelsDocument", "Market levels by expiry, strike and venue"),
         "/tenors/latest": ("TenorsDocument", "The surface at fixed tenors"),
+        "/through/latest": ("ThroughDocument", "Quotes through the certified smile, gross and net of fees"),
         "/diagnostics/latest": ("DiagnosticsDocument", "How the fit went, by expiry"),
     }
     paths: dict[str, Any] = {

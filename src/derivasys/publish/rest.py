@@ -59,6 +59,7 @@ class Rest:
                 Route("/surface/latest", self._latest(_surface)),
                 Route("/smiles/latest", self._latest(_levels)),
                 Route("/tenors/latest", self._latest(_tenors)),
+                Route("/through/latest", self._latest(_through)),
                 Route("/diagnostics/latest", self._latest(_diagnostics)),
                 Route("/status", self._status),
                 Route("/healthz", self._healthz),
@@ -185,6 +186,10 @@ def _levels(state: State) -> dict[str, Any]:
 def _tenors(state: State) -> dict[str, Any]:
     table = state.tables["tenors"]
     return {"tenors": [table.row(at) for at in range(len(table.keys))]}
+
+
+def _through(state: State) -> dict[str, Any]:
+    return {"cells": state.tables["through"].tree()}
 
 
 def _diagnostics(state: State) -> dict[str, Any]:

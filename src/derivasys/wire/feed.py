@@ -17,17 +17,19 @@ from derivasys.wire.messages import SCHEMA, Channel
 from derivasys.wire.session import RATES_MS
 from derivasys.wire.table import Table, merge_diff, patch
 
-TABLES: tuple[Channel, ...] = ("surface", "levels", "tenors")
-_BRANCH = {"surface": "smiles", "levels": "levels", "tenors": "tenors"}
+TABLES: tuple[Channel, ...] = ("surface", "levels", "tenors", "through")
+_BRANCH = {"surface": "smiles", "levels": "levels", "tenors": "tenors", "through": "cells"}
 _SNAPSHOT = {
     "surface": "svi_surface_snapshot",
     "levels": "smile_levels_snapshot",
     "tenors": "svi_tenor_snapshot",
+    "through": "svi_through_snapshot",
 }
 _PATCH = {
     "surface": "svi_surface_patch",
     "levels": "smile_levels_patch",
     "tenors": "svi_tenor_patch",
+    "through": "svi_through_patch",
 }
 
 
@@ -39,7 +41,7 @@ class State(Struct, frozen=True):
     ts: int
     conventions: dict[str, str]
     tables: dict[str, Table]
-    """By channel: surface, levels, tenors."""
+    """By channel: TABLES."""
     fit: dict[str, Any]
     """The body of `surface_fit_status`."""
     head: dict[str, Any] = {}

@@ -21,7 +21,7 @@ Source = Literal["live", "replay", "simulated", "file"]
 FeedState = Literal["connecting", "live", "stale", "down"]
 SmileState = Literal["fitted", "held", "rejected"]
 Verdict = Literal["certified", "violated", "unchecked"]
-Channel = Literal["surface", "levels", "tenors", "fit", "status"]
+Channel = Literal["surface", "levels", "tenors", "through", "fit", "status"]
 
 
 class Part(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -194,6 +194,32 @@ class TenorRow(Part, frozen=True, kw_only=True):
     """Against the expiries around the row and the other rows."""
 
 
+# --- through -------------------------------------------------------------------------------------
+
+
+class ThroughCell(Part, frozen=True, kw_only=True):
+    """A quote through the certified smile as published: a bid above it or an ask below.
+
+    Of a strike's call and put on one venue, the one of the larger `net`. Stale, crossed and settling quotes and smiles
+    that are held or not certified give no cell.
+    """
+
+    side: Literal["bid", "ask"]
+    option_type: Literal["C", "P"]
+    excess_vol: float | UnsetType = UNSET
+    """Bid − fit or fit − ask, vol points; absent where the price has no implied vol (below intrinsic value)."""
+    excess: float
+    """The same of prices: quote currency per coin, on the forward of the quote's venue."""
+    net_vol: float | UnsetType = UNSET
+    """`excess_vol` after the venue's taker fee; absent where that price has no implied vol."""
+    net: float
+    """`excess` less the venue's taker fee; negative where the fee is larger."""
+    size: float | UnsetType = UNSET
+    """Coins."""
+    since: int
+    """When this option first was through on this side, without a break since."""
+
+
 # --- fit -----------------------------------------------------------------------------------------
 
 
@@ -261,6 +287,15 @@ class TenorSnapshot(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type"
 
 class TenorPatch(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="svi_tenor_patch"):
     tenors: dict[str, Any] | UnsetType = UNSET
+
+
+class ThroughSnapshot(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="svi_through_snapshot"):
+    cells: dict[str, dict[str, dict[str, ThroughCell]]]
+    """By expiry, strike and venue."""
+
+
+class ThroughPatch(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="svi_through_patch"):
+    cells: dict[str, Any] | UnsetType = UNSET
 
 
 class FitStatus(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", tag="surface_fit_status"):
@@ -344,6 +379,8 @@ ServerMessage = (
     | LevelsPatch
     | TenorSnapshot
     | TenorPatch
+    | ThroughSnapshot
+    | ThroughPatch
     | FitStatus
     | StatusMessage
     | ErrorMessage
@@ -411,6 +448,10 @@ class LevelsDocument(Document, frozen=True, kw_only=True):
 
 class TenorsDocument(Document, frozen=True, kw_only=True):
     tenors: list[TenorRow]
+
+
+class ThroughDocument(Document, frozen=True, kw_only=True):
+    cells: dict[str, dict[str, dict[str, ThroughCell]]]
 
 
 class DiagnosticsDocument(Document, frozen=True, kw_only=True):

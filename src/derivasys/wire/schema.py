@@ -1,7 +1,7 @@
 """JSON Schema (2020-12) of every message and body, generated from `wire.messages`.
 
-`python -m derivasys.wire.schema` writes `schemas.json` beside this file; the dashboard's TypeScript types
-come from that file (`npm run types`). Tests fail when either is out of date.
+`python -m derivasys.wire.schema` writes `schemas.json` beside this file; the TypeScript types of
+`clients/typescript` come from that file (`npm run types` there). Tests fail when either is out of date.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ ROOTS: dict[str, Any] = {
     "SurfaceDocument": messages.SurfaceDocument,
     "LevelsDocument": messages.LevelsDocument,
     "TenorsDocument": messages.TenorsDocument,
+    "ThroughDocument": messages.ThroughDocument,
     "DiagnosticsDocument": messages.DiagnosticsDocument,
     "SiteConfig": messages.SiteConfig,
     "Problem": messages.Problem,

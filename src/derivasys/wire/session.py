@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 
 from derivasys.wire import messages as m
 
-CHANNELS: tuple[m.Channel, ...] = ("surface", "levels", "tenors", "fit", "status")
+CHANNELS: tuple[m.Channel, ...] = ("surface", "levels", "tenors", "through", "fit", "status")
 RATES_MS = (50, 200, 1000)
 RATE_MS_DEFAULT = 200
 CCYS_MAX = 32

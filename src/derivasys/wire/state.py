@@ -1,4 +1,4 @@
-"""A surface as published: tables of the channels `surface`, `levels` and `tenors`, and the body of `fit`.
+"""A surface as published: tables of the channels `surface`, `levels`, `tenors`, `through`, and the body of `fit`.
 
 Every number is rounded here, once, to the precision that is sent; risk reversals and flies are formed from node vols
 as published, so that what a reader can recompute agrees to the last digit.
@@ -18,7 +18,7 @@ from derivasys.analytics.term import METHODS
 from derivasys.estimate.forward import SOURCES
 from derivasys.expiry import expiry_label
 from derivasys.fit.quotes import QuoteReason
-from derivasys.nodes import deltas
+from derivasys.nodes import deltas, through
 from derivasys.nodes.tenors import TENOR_TAU, TENORS
 from derivasys.surface import FITTED, STATES, VERDICTS, Board, Surface
 from derivasys.wire.feed import State
@@ -51,6 +51,7 @@ def state_of(surface: Surface) -> State:
             "surface": _smiles(surface, decimals),
             "levels": _levels(surface.board, surface, decimals),
             "tenors": _tenors(surface, decimals),
+            "through": _through(surface, decimals),
         },
         fit=fit_body(surface),
         head=_head(surface),
@@ -319,6 +320,46 @@ def _tenors(surface: Surface, decimals: int) -> Table:
     )
     layout = _tenor_layout(decimals)
     return Table(layout=layout, keys=_TENOR_KEYS, values=layout.rounded(values), fixed=_TENOR_FIXED)
+
+
+# --- through -------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def _through_layout(decimals: int) -> Layout:
+    return Layout(
+        [
+            Field(("side",), codes=through.SIDES),
+            Field(("option_type",), codes=("P", "C")),
+            Field(("excess_vol",), VOL_DECIMALS),
+            Field(("excess",), decimals),
+            Field(("net_vol",), VOL_DECIMALS),
+            Field(("net",), decimals),
+            Field(("size",)),
+            Field(("since",), 0),
+        ]
+    )
+
+
+def _through(surface: Surface, decimals: int) -> Table:
+    at: through.Through = surface.through
+    board = surface.board
+    layout = _through_layout(decimals)
+    values = np.stack(
+        [
+            at.side.astype(np.float64), board.is_call[at.row].astype(np.float64), 100.0 * at.excess_vol, at.excess,
+            100.0 * at.net_vol, at.net, at.size, (at.since_ns // 1_000_000).astype(np.float64),
+        ],
+        axis=1,
+    )  # fmt: skip
+    best: dict[Path, int] = {}
+    for place, (row, net) in enumerate(zip(at.row.tolist(), at.net.tolist(), strict=True)):
+        expiry, venue = surface.expiries[board.slot[row]], board.venues[board.venue[row]]
+        key = (str(expiry), strike_key(float(board.strike[row])), venue)
+        if key not in best or net > at.net[best[key]]:
+            best[key] = place
+    chosen = list(best.values())
+    return Table(layout=layout, keys=tuple(best), values=layout.rounded(values[chosen].reshape(-1, len(layout.fields))))
 
 
 # --- fit -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derivasys.wire.feed import Feed, State
+from derivasys.wire.feed import TABLES, Feed, State
 from derivasys.wire.session import RATES_MS
 from derivasys.wire.table import Field, Layout, Table, merge
 
@@ -37,7 +37,7 @@ def states(draw):
     return [
         State(
             "BTC", version, 1000 + 50 * version, draw(st.sampled_from([{"delta": "forward"}, {"delta": "other"}])),
-            {channel: draw(tables()) for channel in ("surface", "levels", "tenors")},
+            {channel: draw(tables()) for channel in TABLES},
             {"expiries": [], "rmse": float(draw(st.integers(0, 1)))},
             draw(st.sampled_from([{}, {"vol_index_30d": 55.1}, {"vol_index_30d": 55.2}])),
         )
@@ -54,7 +54,7 @@ def test_a_snapshot_and_the_patches_after_it_give_the_next_snapshot(stream, rate
         feed.update(state)
         if at == min(join_at, len(stream) - 1):
             feed.activate(rate_ms)
-            held = {c: orjson.loads(feed.snapshot(rate_ms, c)) for c in ("surface", "levels", "tenors", "fit")}
+            held = {c: orjson.loads(feed.snapshot(rate_ms, c)) for c in (*TABLES, "fit")}
         for channel, payload in feed.publish(rate_ms).items():
             if held:
                 message = orjson.loads(payload)

@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from derivasys.publish.gateway import STUCK_S_MAX, Gateway
-from derivasys.wire.feed import State
+from derivasys.wire.feed import TABLES, State
 from derivasys.wire.table import Field, Layout, Table
 
 LAYOUT = Layout([Field(("vol",), 1)])
@@ -13,7 +13,7 @@ LAYOUT = Layout([Field(("vol",), 1)])
 
 def state(version: int, ccy: str = "BTC") -> State:
     one = Table(LAYOUT, (("x",),), np.array([[float(version)]]))
-    return State(ccy, version, 200 * version, {}, {"surface": one, "levels": one, "tenors": one}, {"rmse": version})
+    return State(ccy, version, 200 * version, {}, dict.fromkeys(TABLES, one), {"rmse": version})
 
 
 class Wire:
@@ -50,8 +50,14 @@ class Wire:
         return kinds
 
 
-SNAPSHOTS = ["svi_surface_snapshot", "smile_levels_snapshot", "svi_tenor_snapshot", "surface_fit_status"]
-PATCHES = ["svi_surface_patch", "smile_levels_patch", "svi_tenor_patch", "surface_fit_status"]
+SNAPSHOTS = [
+    "svi_surface_snapshot",
+    "smile_levels_snapshot",
+    "svi_tenor_snapshot",
+    "svi_through_snapshot",
+    "surface_fit_status",
+]
+PATCHES = ["svi_surface_patch", "smile_levels_patch", "svi_tenor_patch", "svi_through_patch", "surface_fit_status"]
 
 
 class Bench:
@@ -129,7 +135,7 @@ def test_only_subscribed_channels_arrive(bench):
     bench.say(wire, type="unsubscribe", channels=["levels", "fit"])
     wire.take()
     bench.gateway.publish(state(2))
-    assert wire.take() == ["svi_surface_patch", "svi_tenor_patch"]
+    assert wire.take() == ["svi_surface_patch", "svi_tenor_patch", "svi_through_patch"]
 
 
 def test_rate_classes_have_their_own_pace_and_sequence(bench):

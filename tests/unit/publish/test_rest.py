@@ -63,7 +63,8 @@ def world(tmp_path) -> World:
     ("path", "kind"),
     [
         ("/surface/latest", m.SurfaceDocument), ("/smiles/latest", m.LevelsDocument),
-        ("/tenors/latest", m.TenorsDocument), ("/diagnostics/latest", m.DiagnosticsDocument),
+        ("/tenors/latest", m.TenorsDocument), ("/through/latest", m.ThroughDocument),
+        ("/diagnostics/latest", m.DiagnosticsDocument),
     ],
 )  # fmt: skip
 def test_bodies_are_of_the_documented_types(world, path, kind):

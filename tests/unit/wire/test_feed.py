@@ -2,7 +2,7 @@ import numpy as np
 import orjson
 import pytest
 
-from derivasys.wire.feed import Feed, State
+from derivasys.wire.feed import TABLES, Feed, State
 from derivasys.wire.table import Field, Layout, Table
 
 LAYOUT = Layout([Field(("vol",), 1)])
@@ -10,7 +10,7 @@ LAYOUT = Layout([Field(("vol",), 1)])
 
 def state(version: int, vol: float, ts: int | None = None) -> State:
     one = Table(LAYOUT, (("x",),), np.array([[vol]]))
-    tables = {"surface": one, "levels": one, "tenors": one}
+    tables = dict.fromkeys(TABLES, one)
     return State("BTC", version, ts if ts is not None else 50 * version, {"delta": "forward"}, tables, {"rmse": vol})
 
 

@@ -3,9 +3,10 @@
 import msgspec
 import numpy as np
 import pytest
-from tests.boards import DAY_MS, NOW_NS, WEEK_MS, smile_board
+from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option, smile_board
 
 from derivasys.calibrate import Rules
+from derivasys.messages import Quote
 from derivasys.pipeline import Pipeline
 from derivasys.surface import NodeConventions
 from derivasys.wire import messages as m
@@ -157,3 +158,20 @@ def test_price_decimals(forward, decimals):
 
 def test_strike_keys():
     assert [strike_key(at) for at in (100000.0, 0.625, 1.02)] == ["100000", "0.625", "1.02"]
+
+
+def test_through_cells_are_named_by_expiry_strike_and_venue(surface):
+    pipeline = Pipeline()
+    for event in smile_board():
+        pipeline.apply(event)
+    call, put = option(105.127110, "C"), option(105.127110, "P")
+    pipeline.apply(Quote(call, NOW_NS, NOW_NS, 4.0, None, 3.0, None))
+    pipeline.apply(Quote(put, NOW_NS, NOW_NS, 10.0, None, 5.0, None))
+    (through,) = pipeline.drain(NOW_NS)
+    (cell,) = [cell["deribit"] for cell in snapshot(through, "through").cells[str(WEEK_MS)].values()]
+    better = max(through.through.net)
+    assert cell.net == pytest.approx(better, abs=1e-3), "of call and put the one that is worth more"
+    assert (cell.side, cell.option_type, cell.size) == ("bid", "P", 5.0)
+    assert cell.since == NOW_NS // 1_000_000
+    assert 0 < cell.net < cell.excess
+    assert snapshot(surface, "through").cells == {}

@@ -1,5 +1,5 @@
 import { feed, useFeed } from '../../data/feed'
-import type { Certificate, ExpiryFit, Smile } from '../../data/messages'
+import type { Certificate, ExpiryFit, Smile } from '@derivasys/client'
 import { count, days, fixed, percent, signed, tiny } from '../../lib/format'
 import { save } from '../../lib/save'
 import { Tool } from '../../ui/controls'

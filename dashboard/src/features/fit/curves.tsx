@@ -1,7 +1,7 @@
 import type uPlot from 'uplot'
 import { token } from '../../app/theme'
 import { fixed, MISSING, signed } from '../../lib/format'
-import { density, g, totalVariance, volPoints } from '../../lib/svi'
+import { density, g, totalVariance, volPoints } from '@derivasys/client'
 import { Chart, type SeriesChart } from '../../ui/SeriesChart'
 import { type Drawable, drawable } from '../smiles/coordinates'
 import { smilesInOrder } from '../smiles/SmileMatrix'

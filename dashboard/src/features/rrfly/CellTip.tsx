@@ -1,9 +1,8 @@
 import { createPortal } from 'react-dom'
 import type { Rows } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
-import type { Node } from '../../data/messages'
+import { legsOf, type Node, targetDelta } from '@derivasys/client'
 import { age, fixed, MISSING, price, signed, strike } from '../../lib/format'
-import { legsOf, targetDelta } from '../../lib/nodes'
 import styles from './CellTip.module.css'
 import { type GridKind, isExtrapolated, placeOf, type Row, rowsOf, valueOf } from './rows'
 

@@ -2,7 +2,7 @@ import type uPlot from 'uplot'
 import { type Rows, useView } from '../../app/view'
 import { feed } from '../../data/feed'
 import { fixed, signed } from '../../lib/format'
-import { NODES } from '../../lib/nodes'
+import { NODES } from '@derivasys/client'
 import { Chart } from '../../ui/SeriesChart'
 import { type GridKind, type Row, rowsOf, spreadColumns } from './rows'
 

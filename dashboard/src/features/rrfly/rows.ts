@@ -1,11 +1,8 @@
 /** The rows and cells of the grids, from a cut. Pure: the painter and the export both read these. */
 import type { Rows, Sub } from '../../app/view'
-import type { Node, Smile, TenorRow } from '../../data/messages'
-import type { Cut } from '../../data/session'
-import { logMoneynessOfDelta } from '../../lib/black'
+import { type Cut, FLIES, legsOf, logMoneynessOfDelta, type Node, NODES, RISK_REVERSALS, type Smile, targetDelta, type TenorRow } from '@derivasys/client'
 import { fixed, MISSING, price, signed, strike } from '../../lib/format'
 import { type Edges, FLY_EDGES, type Heat, heat, RR_EDGES } from '../../lib/heat'
-import { FLIES, legsOf, NODES, RISK_REVERSALS, targetDelta } from '../../lib/nodes'
 
 export type GridKind = 'rr' | 'fly'
 export type RowState = 'fitted' | 'held' | 'rejected'

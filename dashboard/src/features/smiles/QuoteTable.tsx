@@ -1,7 +1,7 @@
 import { useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { fixed, signed, strike } from '../../lib/format'
-import { volPoints } from '../../lib/svi'
+import { volPoints } from '@derivasys/client'
 import { drawable } from './coordinates'
 import { marksOf } from './marks'
 import styles from './smiles.module.css'

@@ -1,7 +1,7 @@
 import { lazy, Suspense } from 'react'
 import { toggled, useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
-import type { Smile } from '../../data/messages'
+import type { Smile } from '@derivasys/client'
 import { venueMark } from '../../lib/colour'
 import { days, fixed, price } from '../../lib/format'
 import { Segmented, TableToggle } from '../../ui/controls'

@@ -1,9 +1,7 @@
 /** The four horizontal axes of a smile, from log-moneyness. */
 import type { Axis } from '../../app/view'
-import type { Smile } from '../../data/messages'
-import { d1, normalCdf } from '../../lib/black'
+import { d1, normalCdf, type Smile, type Svi, totalVariance, volPoints } from '@derivasys/client'
 import { fixed, signed, strike } from '../../lib/format'
-import { type Svi, totalVariance, volPoints } from '../../lib/svi'
 
 /** A smile that can be drawn. */
 export interface Drawable {

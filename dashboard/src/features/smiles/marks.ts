@@ -2,7 +2,7 @@
 import type uPlot from 'uplot'
 import { token } from '../../app/theme'
 import type { Axis } from '../../app/view'
-import type { Level } from '../../data/messages'
+import type { Level } from '@derivasys/client'
 import { type Shape, venueMark } from '../../lib/colour'
 import { type Drawable, toAxis } from './coordinates'
 

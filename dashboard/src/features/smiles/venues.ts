@@ -1,7 +1,6 @@
 /** Which venues there are, and which have gone quiet. */
 import { feed } from '../../data/feed'
-import type { VenueStatus } from '../../data/messages'
-import { type Cut, STALE_AFTER_MS } from '../../data/session'
+import { type Cut, STALE_AFTER_MS, type VenueStatus } from '@derivasys/client'
 
 /** Venues of the status, or those that quote. */
 export function venuesOf(cut: Cut | undefined): { venues: string[] } {

@@ -1,7 +1,6 @@
 /** The surface as a mesh in scene units, and the one projection that both renderers and the labels use. */
 import type { SurfaceAxis } from '../../app/view'
-import type { Smile } from '../../data/messages'
-import { logMoneynessOfSviDelta, volPoints } from '../../lib/svi'
+import { logMoneynessOfSviDelta, type Smile, volPoints } from '@derivasys/client'
 import { drawable } from '../smiles/coordinates'
 
 /** N(−d1) along the delta axis: 5P at 0.05 to 5C at 0.95. */

@@ -1,6 +1,6 @@
 import app from '../../app/app.module.css'
 import { arrivalToPaint, feed, useFeed } from '../../data/feed'
-import type { RecorderStatus } from '../../data/messages'
+import type { RecorderStatus } from '@derivasys/client'
 import { age, clock, count, fixed, instant, millis } from '../../lib/format'
 import { Panel } from '../../ui/Panel'
 import { useNow } from '../header/Header'

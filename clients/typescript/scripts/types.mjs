@@ -1,10 +1,10 @@
-// Generates src/data/messages.ts from the wire's JSON Schema; with --check, fails when it is out of date.
+// Generates src/messages.ts from the wire's JSON Schema; with --check, fails when it is out of date.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { compile } from 'json-schema-to-typescript'
 
-const schemaFile = fileURLToPath(new URL('../../src/derivasys/wire/schemas.json', import.meta.url))
-const typesFile = fileURLToPath(new URL('../src/data/messages.ts', import.meta.url))
+const schemaFile = fileURLToPath(new URL('../../../src/derivasys/wire/schemas.json', import.meta.url))
+const typesFile = fileURLToPath(new URL('../src/messages.ts', import.meta.url))
 
 const { $defs } = JSON.parse(readFileSync(schemaFile, 'utf8'))
 
@@ -34,11 +34,11 @@ if (process.argv.includes('--check')) {
     // absent is out of date
   }
   if (current !== generated) {
-    console.error('src/data/messages.ts is out of date with schemas.json: run `npm run types`')
+    console.error('src/messages.ts is out of date with schemas.json: run `npm run types`')
     process.exit(1)
   }
-  console.log('src/data/messages.ts is up to date')
+  console.log('src/messages.ts is up to date')
 } else {
   writeFileSync(typesFile, generated)
-  console.log(`wrote ${typesFile.slice(typesFile.indexOf('src/data'))}`)
+  console.log(`wrote ${typesFile.slice(typesFile.indexOf('src/messages'))}`)
 }

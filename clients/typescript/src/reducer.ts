@@ -3,12 +3,12 @@
  * A snapshot replaces, a patch merges, a gap in `seq` or a new `epoch` asks for a resync and applies nothing
  * until the snapshot comes. Live, replay and tests use this same reducer.
  */
-import { mergePatch } from './mergePatch'
-import type { Conventions, FitStatus, Level, ServerMessage, Smile, StatusMessage, TenorRow } from './messages'
+import { mergePatch } from './mergePatch.js'
+import type { Conventions, FitStatus, Level, ServerMessage, Smile, StatusMessage, TenorRow, ThroughCell } from './messages.js'
 
 export const SCHEMA = 1
 
-export const CHANNELS = ['surface', 'levels', 'tenors', 'fit'] as const
+export const CHANNELS = ['surface', 'levels', 'tenors', 'through', 'fit'] as const
 export type Channel = (typeof CHANNELS)[number]
 
 /** Where a channel's stream stands. */
@@ -24,9 +24,12 @@ export type Smiles = Record<string, Smile>
 /** expiry → strike → venue → level */
 export type Levels = Record<string, Record<string, Record<string, Level>>>
 export type Tenors = Record<string, TenorRow>
+/** expiry → strike → venue → cell */
+export type Cells = Record<string, Record<string, Record<string, ThroughCell>>>
 
 export interface SurfaceState extends Position {
   conventions: Conventions
+  vol_index_30d?: number
   smiles: Smiles
 }
 export interface LevelsState extends Position {
@@ -35,12 +38,16 @@ export interface LevelsState extends Position {
 export interface TenorsState extends Position {
   tenors: Tenors
 }
+export interface ThroughState extends Position {
+  cells: Cells
+}
 export type FitState = FitStatus
 
 export interface ChannelStates {
   surface?: SurfaceState
   levels?: LevelsState
   tenors?: TenorsState
+  through?: ThroughState
   fit?: FitState
 }
 
@@ -61,14 +68,16 @@ export interface Step {
   changed?: Channel | 'status'
 }
 
+const ALL: Record<Channel, true> = { surface: true, levels: true, tenors: true, through: true, fit: true }
+
 /** Nothing received yet: every channel awaits its first snapshot. */
 export function initialState(ccy: string): FeedState {
-  return { ccy, channels: {}, awaiting: { surface: true, levels: true, tenors: true, fit: true }, gaps: 0 }
+  return { ccy, channels: {}, awaiting: { ...ALL }, gaps: 0 }
 }
 
 /** Keeps what was shown, but nothing may be patched before a snapshot: after a lost connection. */
 export function awaitAll(state: FeedState): FeedState {
-  return { ...state, awaiting: { surface: true, levels: true, tenors: true, fit: true } }
+  return { ...state, awaiting: { ...ALL } }
 }
 
 /** The next state after one server message. */
@@ -88,6 +97,10 @@ export function reduce(state: FeedState, message: ServerMessage): Step {
       const { type: _, schema: __, ccy, ...tenors } = message
       return replace(state, ccy, 'tenors', tenors)
     }
+    case 'svi_through_snapshot': {
+      const { type: _, schema: __, ccy, ...through } = message
+      return replace(state, ccy, 'through', through)
+    }
     case 'surface_fit_status':
       // whole each time: a gap loses nothing
       return replace(state, message.ccy, 'fit', message)
@@ -97,6 +110,8 @@ export function reduce(state: FeedState, message: ServerMessage): Step {
       return merge(state, 'levels', message)
     case 'svi_tenor_patch':
       return merge(state, 'tenors', message)
+    case 'svi_through_patch':
+      return merge(state, 'through', message)
     default:
       return { state, resync: [] }
   }
@@ -114,7 +129,7 @@ function replace<C extends Channel>(state: FeedState, ccy: string, channel: C, v
 
 type Patch = Extract<ServerMessage, { type: `${string}_patch` }>
 
-function merge(state: FeedState, channel: 'surface' | 'levels' | 'tenors', message: Patch): Step {
+function merge(state: FeedState, channel: Exclude<Channel, 'fit'>, message: Patch): Step {
   if (message.ccy !== state.ccy || state.awaiting[channel]) return { state, resync: [] }
   const current = state.channels[channel]
   if (!current || message.epoch !== current.epoch || message.seq !== current.seq + 1) {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import type { ServerMessage } from '../src/data/messages'
-import { backoffMs, Session, SETTLE_MS, STALE_AFTER_MS } from '../src/data/session'
-import { EXPIRY, fit, levels, status, surface, surfacePatch, tenors } from './messages'
+import type { ServerMessage } from '../src/messages.js'
+import { backoffMs, Session, SETTLE_MS, STALE_AFTER_MS } from '../src/session.js'
+import { EXPIRY, fit, levels, status, surface, surfacePatch, tenors, through } from './messages.js'
 
 function live(now = 1000): Session {
   const session = new Session('BTC')
   session.opened(now)
-  for (const message of [status(), surface(), levels(), tenors(), fit()]) say(session, message, now)
+  for (const message of [status(), surface(), levels(), tenors(), through(), fit()]) say(session, message, now)
   return session
 }
 
@@ -51,7 +51,7 @@ describe('connection states', () => {
     // a patch cannot be applied to what was there before
     say(session, surfacePatch(2, { [EXPIRY]: { atm_vol: 99 } }), 2210)
     expect(session.view(2300).cut?.surface?.smiles[EXPIRY]?.atm_vol).toBe(45)
-    for (const message of [surface({ epoch: 'e2', version: 3 }), levels({ epoch: 'e2', version: 3 }), tenors({ epoch: 'e2', version: 3 }), fit({ epoch: 'e2', version: 3 })]) say(session, message, 2300)
+    for (const message of [surface({ epoch: 'e2', version: 3 }), levels({ epoch: 'e2', version: 3 }), tenors({ epoch: 'e2', version: 3 }), through({ epoch: 'e2', version: 3 }), fit({ epoch: 'e2', version: 3 })]) say(session, message, 2300)
     expect(session.view(2301)).toMatchObject({ connection: { state: 'live', reconnects: 1 }, cut: { version: 3 } })
   })
 
@@ -132,7 +132,7 @@ describe('currency', () => {
     expect(session.view(1001).cut).toBeUndefined()
     say(session, surfacePatch(2, { [EXPIRY]: { atm_vol: 1 } }), 1002)
     expect(session.view(1200).cut).toBeUndefined()
-    for (const message of [surface({ ccy: 'ETH' }), levels({ ccy: 'ETH' }), tenors({ ccy: 'ETH' }), fit({ ccy: 'ETH' })]) say(session, message, 1300)
+    for (const message of [surface({ ccy: 'ETH' }), levels({ ccy: 'ETH' }), tenors({ ccy: 'ETH' }), through({ ccy: 'ETH' }), fit({ ccy: 'ETH' })]) say(session, message, 1300)
     expect(session.view(1301)).toMatchObject({ cut: { ccy: 'ETH' }, connection: { state: 'live' } })
   })
 

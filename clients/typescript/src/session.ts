@@ -2,8 +2,8 @@
  * One conversation with a gateway, without I/O: socket events and the time in, requests to send and the
  * view to show out. The worker is a thin shell around it.
  */
-import type { ClientMessage, ServerMessage, StatusMessage } from './messages'
-import { awaitAll, CHANNELS, initialState, reduce, SCHEMA, type Channel, type ChannelStates, type FeedState } from './reducer'
+import type { ClientMessage, ServerMessage, StatusMessage } from './messages.js'
+import { awaitAll, CHANNELS, initialState, reduce, SCHEMA, type Channel, type ChannelStates, type FeedState } from './reducer.js'
 
 export type ConnectionState = 'connecting' | 'live' | 'stale' | 'reconnecting' | 'resyncing' | 'disconnected'
 

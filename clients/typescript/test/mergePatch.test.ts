@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { diffPatch, mergePatch } from '../src/data/mergePatch'
+import { diffPatch, mergePatch } from '../src/mergePatch.js'
 
 // RFC 7396, appendix A
 const CASES: [unknown, unknown, unknown][] = [

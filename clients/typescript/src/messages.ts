@@ -8,6 +8,8 @@ export type ServerMessage =
   | LevelsPatch
   | TenorSnapshot
   | TenorPatch
+  | ThroughSnapshot
+  | ThroughPatch
   | FitStatus
   | StatusMessage
   | ErrorMessage
@@ -53,6 +55,10 @@ export interface Wire {
   TenorRow: TenorRow
   TenorSnapshot: TenorSnapshot
   TenorsDocument: TenorsDocument
+  ThroughCell: ThroughCell
+  ThroughDocument: ThroughDocument
+  ThroughPatch: ThroughPatch
+  ThroughSnapshot: ThroughSnapshot
   Unsubscribe: Unsubscribe
   VenueStatus: VenueStatus
 }
@@ -73,18 +79,18 @@ export interface SelectCurrency {
 }
 export interface Subscribe {
   type: 'subscribe'
-  channels?: ('fit' | 'levels' | 'status' | 'surface' | 'tenors')[]
+  channels?: ('fit' | 'levels' | 'status' | 'surface' | 'tenors' | 'through')[]
   ccys?: string[]
   rate_ms?: 50 | 200 | 1000
 }
 export interface Unsubscribe {
   type: 'unsubscribe'
-  channels?: ('fit' | 'levels' | 'status' | 'surface' | 'tenors')[]
+  channels?: ('fit' | 'levels' | 'status' | 'surface' | 'tenors' | 'through')[]
   ccys?: string[]
 }
 export interface Resync {
   type: 'resync'
-  channel: 'fit' | 'levels' | 'status' | 'surface' | 'tenors'
+  channel: 'fit' | 'levels' | 'status' | 'surface' | 'tenors' | 'through'
   ccy: string
 }
 export interface Ping {
@@ -409,6 +415,48 @@ export interface TenorPatch {
   version: number
   tenors?: {}
 }
+export interface ThroughSnapshot {
+  type: 'svi_through_snapshot'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  cells: {
+    [k: string]: {
+      [k: string]: {
+        [k: string]: ThroughCell
+      }
+    }
+  }
+}
+/**
+ * A quote through the certified smile as published: a bid above it or an ask below.
+ *
+ *     Of a strike's call and put on one venue, the one of the larger `net`. Stale, crossed and settling quotes and smiles
+ *     that are held or not certified give no cell.
+ */
+export interface ThroughCell {
+  side: 'ask' | 'bid'
+  option_type: 'C' | 'P'
+  excess_vol?: number
+  excess: number
+  net_vol?: number
+  net: number
+  size?: number
+  since: number
+}
+export interface ThroughPatch {
+  type: 'svi_through_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  cells?: {}
+}
 /**
  * Whole each time; `ts` is the server's own clock, also in a replay.
  */
@@ -475,4 +523,19 @@ export interface TenorsDocument {
   version: number
   source: 'file' | 'live' | 'replay' | 'simulated'
   tenors: TenorRow[]
+}
+export interface ThroughDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  cells: {
+    [k: string]: {
+      [k: string]: {
+        [k: string]: ThroughCell
+      }
+    }
+  }
 }

@@ -2,7 +2,7 @@
  * Raw SVI in total variance: w(k) = a + b(rho(k−m) + √((k−m)² + sigma²)), k = ln(strike/forward).
  * Gatheral and Jacquier, "Arbitrage-free SVI volatility surfaces" (2014).
  */
-import { blackPrice, logMoneynessOfDelta, normalPdf } from './black'
+import { blackPrice, logMoneynessOfDelta, normalPdf } from './black.js'
 
 export interface Svi {
   a: number

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { diffPatch } from '../src/data/mergePatch'
-import type { Levels } from '../src/data/reducer'
-import { awaitAll, initialState, reduce } from '../src/data/reducer'
-import { EXPIRY, fit, levels, smileOf, status, surface, surfacePatch } from './messages'
+import { diffPatch } from '../src/mergePatch.js'
+import type { Levels } from '../src/reducer.js'
+import { awaitAll, initialState, reduce } from '../src/reducer.js'
+import { EXPIRY, fit, levels, smileOf, status, surface, surfacePatch } from './messages.js'
 
 const OTHER = EXPIRY + 7 * 86_400_000
 

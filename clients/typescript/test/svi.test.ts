@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { blackPrice, d1, forwardDelta, logMoneynessOfDelta, normalCdf, normalInverse, premiumAdjustedDelta } from '../src/lib/black'
-import { density, derivatives, fromSsvi, g, leastVariance, logMoneynessOfSviDelta, type Svi, toJumpWings, totalVariance } from '../src/lib/svi'
+import { blackPrice, d1, forwardDelta, logMoneynessOfDelta, normalCdf, normalInverse, premiumAdjustedDelta } from '../src/black.js'
+import { density, derivatives, fromSsvi, g, leastVariance, logMoneynessOfSviDelta, type Svi, toJumpWings, totalVariance } from '../src/svi.js'
 
 // Axel Vogt's slice (Gatheral and Jacquier 2014, example 3.1), values computed independently with mpmath
 const VOGT: Svi = { a: -0.041, b: 0.1331, m: 0.3586, rho: 0.306, sigma: 0.4153 }
