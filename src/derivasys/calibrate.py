@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from derivasys.analytics.variance_swap import variance_swap_all
 from derivasys.analytics.year_fraction import NS_PER_YEAR
+from derivasys.decode import taker_fee
 from derivasys.estimate import forward as forward_of
 from derivasys.estimate.chain import Chain
 from derivasys.estimate.forward import NONE, ForwardEstimate
@@ -23,7 +24,6 @@ from derivasys.fit.board import Quotes, Reading, read
 from derivasys.fit.constrained import BoardFit, FitReason, FitState, certify_published, fit_board
 from derivasys.fit.quotes import QuoteReason, QuoteRules, QuoteSelection, group_by_expiry, twin_rows
 from derivasys.nodes import deltas, tenors, through
-from derivasys.nodes.fees import taker_fee
 from derivasys.surface import CERTIFIED, FITTED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, NodeConventions, Surface
 
 Floats = NDArray[np.float64]

@@ -21,6 +21,17 @@ ContractKind = Literal["option", "future", "perpetual", "combo", "spot"]
 Side = Literal["buy", "sell"]
 
 
+class TakerFee(Struct, frozen=True, gc=False):
+    """What taking an option's bid or ask costs a coin: min(rate · underlying + per order / size, cap · premium)."""
+
+    rate: float
+    """Fraction of the underlying."""
+    cap: float
+    """… but never more than this fraction of the premium."""
+    per_order: float = 0.0
+    """Quote currency, whatever the size."""
+
+
 class Contract(Struct, frozen=True, gc=False):
     """What a message is about: one listed contract of one venue."""
 

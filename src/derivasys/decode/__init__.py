@@ -1,7 +1,7 @@
 """Bytes of a venue → canonical events. One file a venue; no clock, no I/O, no knowledge of other venues.
 
 A file of this folder is a venue's when it has a `Decoder`, for the venue named `VENUE`. It is found by that: nothing
-lists the venues.
+lists the venues. Its `FEES` are what takers of its options pay, by unit of price.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol
 
-from derivasys.messages import Event
+from derivasys.messages import Event, PriceUnit, TakerFee
 
 
 class Decoder(Protocol):
@@ -26,3 +26,17 @@ _MODULES = [import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_
 DECODERS: dict[str, Callable[[], Decoder]] = {
     module.VENUE: module.Decoder for module in _MODULES if hasattr(module, "Decoder")
 }
+
+_FEES: dict[tuple[str, PriceUnit], TakerFee] = {
+    (module.VENUE, unit): fee for module in _MODULES if hasattr(module, "FEES") for unit, fee in module.FEES.items()
+}
+UNKNOWN_FEE = TakerFee(0.0005, 0.125)
+"""The dearest rate of the known venues, for one that states none."""
+
+
+def taker_fee(venue: str, unit: PriceUnit) -> TakerFee:
+    """Return what the venue publishes for options priced in `unit`: no account's own tier, rebate or exercise fee.
+
+    A rate that a venue states with its listing is better than this one.
+    """
+    return _FEES.get((venue, unit), UNKNOWN_FEE)

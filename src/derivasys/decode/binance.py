@@ -37,15 +37,19 @@ from derivasys.messages import (
     Instrument,
     Mark,
     OptionType,
+    PriceUnit,
     Quote,
     RejectReason,
     Side,
     Status,
+    TakerFee,
     Trade,
 )
 
 T = TypeVar("T")
 VENUE = "binance"
+FEES: dict[PriceUnit, TakerFee] = {"quote": TakerFee(0.0003, 0.10)}
+"""Without any discount tier (binance.com, FAQ: Options Trading Fees)."""
 CONTRACTS_MAX = 65_536
 """Contracts remembered by one decoder; one more is refused as BAD_VALUE."""
 UNITS = {"XRP": 100.0, "DOGE": 1000.0}

@@ -30,14 +30,18 @@ from derivasys.messages import (
     Instrument,
     Mark,
     OptionType,
+    PriceUnit,
     Quote,
     RejectReason,
     Side,
     Status,
+    TakerFee,
     Trade,
 )
 
 VENUE = "bybit"
+FEES: dict[PriceUnit, TakerFee] = {"quote": TakerFee(0.0003, 0.07)}
+"""Without any discount tier (bybit.com, Bybit Option Fees Explained)."""
 KNOWN_MAX = 65_536
 """Instruments and order books remembered; a message about one more is refused as BAD_VALUE."""
 _MS = 1_000_000

@@ -36,10 +36,16 @@ from derivasys.messages import (
     Quote,
     RejectReason,
     Status,
+    TakerFee,
     Trade,
 )
 
 VENUE = "deribit"
+FEES: dict[PriceUnit, TakerFee] = {
+    "coin": TakerFee(0.0003, 0.125),
+    "quote": TakerFee(0.0005, 0.125),
+}
+"""Without any discount tier (support.deribit.com, Fees: BTC and ETH options, USDC linear options)."""
 BOOKS_MAX = 20_000
 """Books kept by one decoder; one more is refused as BAD_VALUE."""
 EXPIRY_MS_MAX = 9_000_000_000_000

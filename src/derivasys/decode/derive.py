@@ -34,14 +34,18 @@ from derivasys.messages import (
     Instrument,
     Mark,
     OptionType,
+    PriceUnit,
     Quote,
     RejectReason,
     Side,
     Status,
+    TakerFee,
     Trade,
 )
 
 VENUE = "derive"
+FEES: dict[PriceUnit, TakerFee] = {"quote": TakerFee(0.0004, 0.125, per_order=0.5)}
+"""Without any discount tier (help.derive.xyz, What are the fees?)."""
 CONTRACTS_MAX = 65_536
 """Contracts remembered by one decoder; one more is refused as BAD_VALUE."""
 SETTLEMENT_MS = 30 * 60_000

@@ -36,14 +36,18 @@ from derivasys.messages import (
     Index,
     Instrument,
     Mark,
+    PriceUnit,
     Quote,
     RejectReason,
     Side,
     Status,
+    TakerFee,
     Trade,
 )
 
 VENUE = "okx"
+FEES: dict[PriceUnit, TakerFee] = {"coin": TakerFee(0.0003, 0.07), "quote": TakerFee(0.0003, 0.07)}
+"""Without any discount tier (okx.com, Trading Fee Rules FAQ, as of 2025-05-15)."""
 KNOWN_MAX = 65_536
 """Instruments and order books remembered; a message about one more is refused as BAD_VALUE."""
 COINS_PER_CONTRACT = {"BTC-USD": 0.01, "ETH-USD": 0.1}

@@ -10,8 +10,8 @@ from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option, smile_board
 
 from derivasys.analytics.black import black_price
 from derivasys.analytics.implied_vol import implied_vol
+from derivasys.decode import DECODERS, UNKNOWN_FEE, taker_fee
 from derivasys.messages import Instrument, Quote
-from derivasys.nodes.fees import TAKER_FEES, UNKNOWN, taker_fee
 from derivasys.nodes.through import ASK, BID, Quotes, solve
 from derivasys.pipeline import Pipeline
 
@@ -96,14 +96,14 @@ def test_what_cannot_be_judged_is_not_through(said):
     assert len(judge(bid=price(0.9), **said).row) == 0
 
 
-def test_every_known_fee_names_its_source():
-    for (venue, unit), fee in TAKER_FEES.items():
-        assert taker_fee(venue, unit) is fee
-        assert 0 < fee.rate < 0.001
-        assert 0.05 < fee.cap < 0.2
-        assert venue in fee.source
-    assert taker_fee("nobody", "quote") is UNKNOWN
-    assert UNKNOWN.rate == max(fee.rate for fee in TAKER_FEES.values())
+def test_every_venue_states_its_fees():
+    for venue in DECODERS:
+        fees = [fee for unit in ("coin", "quote") if (fee := taker_fee(venue, unit)) is not UNKNOWN_FEE]
+        assert fees, venue
+        for fee in fees:
+            assert 0 < fee.rate <= UNKNOWN_FEE.rate < 0.001
+            assert 0.05 < fee.cap < 0.2
+    assert taker_fee("nobody", "quote") is UNKNOWN_FEE
 
 
 # --- through the pipeline --------------------------------------------------------------------------
