@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: up test check setup bench sim clean browser types lock format screenshots
+.PHONY: infra-setup infra-test infra-golden up test check setup bench sim clean browser types lock format screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -56,9 +56,20 @@ lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/peers.in -o requirements/peers.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header infra/requirements.in -o infra/requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header infra/requirements-checkov.in -o infra/requirements-checkov.txt
 
 sim: setup  ## one seeded run over failing wires: make sim SEED=7, or SEED=0:99 VENUES="okx bybit"
 	$(BIN)/python -m derivasys.testing.simulation $(SEED) $(VENUES)
+
+infra-setup:  ## infra/.venv and infra/.venv-checkov: the CDK, Helm and what checks them
+	PYTHON=$(PYTHON) sh infra/setup.sh
+
+infra-test: infra-setup  ## the deployment, checked without an account
+	infra/.venv/bin/python -m pytest -c infra/pytest.ini infra
+
+infra-golden: infra-setup  ## listings of rights and rendered charts, written anew: look at the difference
+	INFRA_GOLDEN=write infra/.venv/bin/python -m pytest -c infra/pytest.ini infra
 
 screenshots: setup browser  ## docs/images, from a seeded simulation
 	$(BIN)/python scripts/screenshots.py

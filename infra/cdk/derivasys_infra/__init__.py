@@ -1,0 +1,1 @@
+"""The deployment of DerivaSys on AWS, as CDK stacks."""

@@ -1,0 +1,1 @@
+"""What a process tells about itself: metrics (Prometheus and CloudWatch EMF), JSON logs, traces of cycles."""
