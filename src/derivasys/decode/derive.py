@@ -117,7 +117,7 @@ class Decoder:
             return []
         if bytes(envelope.result):
             return self._reply(envelope.result, recv_ns)
-        raise DecodeError(RejectReason.BAD_SHAPE, "neither a reply nor a notification")
+        raise DecodeError(RejectReason.BAD_SHAPE, "a body without its envelope: neither a reply nor a notification")
 
     def _notification(self, channel: str, data: Raw, recv_ns: int) -> list[Event]:
         family = channel.partition(".")[0]

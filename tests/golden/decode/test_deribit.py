@@ -6,15 +6,12 @@ head -60 fixtures/deribit/captures/deribit-2021-04-17.ws | derivasys decode deri
 """
 
 import json
-import os
 from pathlib import Path
 
-import pytest
 from tests.boards import FIXTURES
 
 from derivasys.decode.deribit import Decoder
 from derivasys.decode.ndjson import encode
-from derivasys.messages import DecodeError
 from derivasys.record import capture
 
 EXPECTED = Path(__file__).with_name("deribit-2021-04-17.ndjson")
@@ -31,23 +28,3 @@ def test_the_first_lines_of_the_capture():
         for event in decoder.decode(line.payload, line.recv_ns or 0)
     ]
     assert printed == [json.loads(line) for line in EXPECTED.read_text().splitlines()]
-
-
-def frames() -> list[Path]:
-    folder = os.environ.get("DERIVASYS_DATA")
-    return sorted(Path(folder, "frames", "deribit").glob("*.json")) if folder else []
-
-
-@pytest.mark.skipif(
-    not frames(), reason="DERIVASYS_DATA names no folder with frames/deribit (development data, not shipped)"
-)
-@pytest.mark.parametrize("file", frames(), ids=lambda file: file.name)
-def test_every_collected_frame_decodes_or_has_a_reason(file):
-    content = json.loads(file.read_text())
-    decoder = Decoder()
-    for message in content if isinstance(content, list) else [content]:
-        try:
-            decoder.decode(json.dumps(message).encode(), 1)
-        except DecodeError as error:
-            assert error.reason
-            assert error.detail

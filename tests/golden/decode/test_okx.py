@@ -6,15 +6,12 @@
 """
 
 import json
-import os
 import zlib
 from pathlib import Path
 
-import pytest
-
 from derivasys.decode.ndjson import encode
 from derivasys.decode.okx import Decoder
-from derivasys.messages import DecodeError, Instrument, Quote
+from derivasys.messages import Instrument, Quote
 from derivasys.record import capture
 
 HERE = Path(__file__).parent
@@ -92,29 +89,3 @@ def test_books_agree_with_every_checksum_of_the_venue():
         assert quote.bid == (float(bids[0][0]) if bids else None)
         assert quote.ask == (float(asks[0][0]) if asks else None)
     assert verified == 3679
-
-
-def collected() -> list[Path]:
-    folder = os.environ.get("DERIVASYS_DATA")
-    if not folder:
-        return []
-    return [*sorted(Path(folder, "frames", "okx").glob("*.json")), *sorted(Path(folder, "captures").glob("okx-*"))]
-
-
-@pytest.mark.skipif(
-    not collected(), reason="DERIVASYS_DATA names no folder with frames/okx (development data, not shipped)"
-)
-@pytest.mark.parametrize("file", collected(), ids=lambda file: file.name)
-def test_everything_collected_decodes_or_has_a_reason(file):
-    if file.suffix == ".json":
-        content = json.loads(file.read_text())
-        payloads = [json.dumps(message).encode() for message in (content if isinstance(content, list) else [content])]
-    else:
-        payloads = [line.payload for line in lines(file)]
-    decoder = Decoder()
-    for payload in payloads:
-        try:
-            decoder.decode(payload, 1)
-        except DecodeError as error:
-            assert error.reason
-            assert error.detail
