@@ -55,14 +55,14 @@ class Grid:
     def __init__(self, chain: Chain) -> None:
         self.layout = chain.layout
         n = len(chain)
-        key = chain.slot * max(1, len(chain.venues)) + chain.venue
+        key = chain.slot * max(1, len(chain.all_series)) + chain.series
         self.twin = twin_rows(key, chain.strike, chain.is_call)
         first = np.flatnonzero(self.twin < 0)
         calls = np.flatnonzero((self.twin >= 0) & chain.is_call)
         lone_call = np.where(chain.is_call[first], first, -1)
         lone_put = np.where(chain.is_call[first], -1, first)
         cells = np.concatenate((np.stack((calls, self.twin[calls]), 1), np.stack((lone_call, lone_put), 1)))
-        self.cells: Ints = cells[np.argsort(cells.max(axis=1), kind="stable")].astype(np.int64)
+        self.cells: Ints = _one_a_venue(chain, cells)
         self.symbols = tuple(of.symbol for of in chain.contracts)
         self.slot = chain.slot[:n].copy()
         self.rows = {(of.venue, of.symbol): row for row, of in enumerate(chain.contracts)}
@@ -71,6 +71,21 @@ class Grid:
         self.fee_rate = np.where(np.isnan(stated), np.array([fee.rate for fee in fees]), stated)
         self.fee_cap = np.array([fee.cap for fee in fees])
         self.fee_per_order = np.array([fee.per_order for fee in fees])
+
+
+def _one_a_venue(chain: Chain, cells: Ints) -> Ints:
+    """Return the cells in order of expiry, strike and venue: of a venue's several series the one of most contracts.
+
+    The others are fitted to as well, but a strike of a venue is published once.
+    """
+    at = cells.max(axis=1)
+    contracts = np.bincount(chain.series, minlength=1)[chain.series[at]]
+    order = np.lexsort((at, -contracts, chain.venue[at], chain.strike[at], chain.slot[at]))
+    at = at[order]
+    is_first = np.ones(len(at), np.bool_)
+    of = np.stack((chain.slot[at], chain.strike[at], chain.venue[at]))
+    is_first[1:] = (of[:, 1:] != of[:, :-1]).any(axis=0)
+    return cells[order][is_first].astype(np.int64)
 
 
 def calibrate(
@@ -91,12 +106,12 @@ def calibrate(
     where = np.asarray(slots, np.int64)
     carry = _Carry(chain, where, last)
     estimates = forward_of.estimate_all(chain, slots, now_ns)
-    best = [forward_of.best(by_venue) for by_venue in estimates]
-    by_venue = forward_of.prices(estimates, len(chain.venues))
+    best = [forward_of.best(by_series) for by_series in estimates]
+    by_series = forward_of.prices(estimates, len(chain.all_series))
     laps.lap("forward")
 
     tau_read = carry.join("tau_read", (np.array(chain.expiries, np.int64)[where] * 1_000_000 - now_ns) / NS_PER_YEAR)
-    board = _read(chain, grid, where, tau_read, by_venue, last, now_ns, rules.quotes)
+    board = _read(chain, grid, where, tau_read, by_series, last, now_ns, rules.quotes)
     laps.lap("implied_vol")
 
     n = len(chain.expiries)
@@ -280,7 +295,7 @@ class _Carry:
 
 
 def _read(
-    chain: Chain, grid: Grid, where: Ints, tau: Floats, by_venue: Floats, last: Surface | None, now_ns: int,
+    chain: Chain, grid: Grid, where: Ints, tau: Floats, by_series: Floats, last: Surface | None, now_ns: int,
     rules: QuoteRules,
 ) -> Board:  # fmt: skip
     """Return the board with the rows of the expiries `where` read now, the others as they were."""
@@ -304,7 +319,7 @@ def _read(
             ask=np.where(is_open, chain.ask[rows], np.nan),
             age_s=(now_ns - chain.recv_ns[rows]) / 1e9,
             tau=tau[slot],
-            forward=by_venue[to_expiry[slot], chain.venue[rows]],
+            forward=by_series[to_expiry[slot], chain.series[rows]],
             twin=np.where(twin >= 0, to_local[twin], -1),
         ),
         rules,

@@ -46,6 +46,8 @@ class Contract(Struct, frozen=True, gc=False):
     """Milliseconds UTC; None for a perpetual."""
     strike: float | None = None
     type: OptionType | None = None
+    series: str = ""
+    """Tells families of one coin apart whose forwards differ, as their settlements do; "" where a venue has one."""
 
 
 class _AboutContract(Struct, frozen=True, gc=False):
@@ -111,7 +113,7 @@ class Trade(_AboutContract, frozen=True, gc=False, tag_field="kind", tag="trade"
 
 
 class Forward(Struct, frozen=True, gc=False, tag_field="kind", tag="forward"):
-    """A venue's forward of one expiry, in quote currency, as stated with an option of that expiry."""
+    """A venue's forward of one expiry and series, in quote currency, as stated with an option of that expiry."""
 
     venue: str
     symbol: str
@@ -121,6 +123,8 @@ class Forward(Struct, frozen=True, gc=False, tag_field="kind", tag="forward"):
     recv_ns: int
     event_ns: int | None
     price: float
+    series: str = ""
+    """Of the contracts that it is the forward of; see `Contract`."""
 
 
 class Index(Struct, frozen=True, gc=False, tag_field="kind", tag="index"):

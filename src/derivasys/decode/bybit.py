@@ -48,7 +48,7 @@ _MS = 1_000_000
 
 # The day has no leading zero; only a trailing -USDT tells the two series of one strike and expiry apart.
 _OPTION = re.compile(r"([A-Z0-9]+)-(\d{1,2}[A-Z]{3}\d{2})-(\d+(?:\.\d+)?)-([CP])(-USDT)?")
-_DATED = re.compile(r"([A-Z0-9]+?)(?:USDT)?-(\d{1,2}[A-Z]{3}\d{2})")
+_DATED = re.compile(r"([A-Z0-9]+?)(USDT)?-(\d{1,2}[A-Z]{3}\d{2})")
 _PERPETUAL = re.compile(r"([A-Z0-9]+?)(?:USDT|PERP|USDC|USD)")
 _INVERSE_DATED = re.compile(r"([A-Z0-9]+?)USD[FGHJKMNQUVXZ]\d{2}")
 _INVERSE = re.compile(r"[A-Z0-9]+?USD(?:[FGHJKMNQUVXZ]\d{2})?")
@@ -62,12 +62,13 @@ def contract(symbol: str) -> Contract:
     """
     try:
         if match := _OPTION.fullmatch(symbol):
-            coin, date, strike, kind, _ = match.groups()
+            coin, date, strike, kind, suffix = match.groups()
             return Contract(
-                VENUE, symbol, coin, "option", "quote", expiry_ms(date), float(strike), "C" if kind == "C" else "P"
-            )
+                VENUE, symbol, coin, "option", "quote", expiry_ms(date), float(strike), "C" if kind == "C" else "P",
+                "USDT" if suffix else "USDC",
+            )  # fmt: skip
         if match := _DATED.fullmatch(symbol):
-            return Contract(VENUE, symbol, match[1], "future", "quote", expiry_ms(match[2]))
+            return Contract(VENUE, symbol, match[1], "future", "quote", expiry_ms(match[3]), series=match[2] or "USDC")
     except ValueError as error:
         raise DecodeError(RejectReason.BAD_SYMBOL, f"{symbol!r}: {error}") from None
     if match := _INVERSE_DATED.fullmatch(symbol):
@@ -303,7 +304,9 @@ def _ticker_events(known: _Known, row: _Ticker, ts: int, recv_ns: int) -> list[E
         ),
     ]  # fmt: skip
     if is_option and row.underlying_price and of.expiry is not None:
-        events.append(Forward(VENUE, known.forward, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price))
+        events.append(
+            Forward(VENUE, known.forward, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price, of.series)
+        )
     if row.index_price:
         events.append(Index(VENUE, known.index, of.ccy, recv_ns, event_ns, row.index_price))
     return events
@@ -338,10 +341,11 @@ def _listed_contract(row: _Instrument) -> Contract:
         kind = _TYPES.get(row.options_type)
         if kind is None or named.strike is None:
             raise DecodeError(RejectReason.BAD_VALUE, f"{row.symbol}: option without strike or type")
-        return Contract(VENUE, row.symbol, coin, "option", "quote", expiry, named.strike, kind)
+        series = row.settle_coin or named.series
+        return Contract(VENUE, row.symbol, coin, "option", "quote", expiry, named.strike, kind, series)
     if row.contract_type in ("LinearPerpetual", "InversePerpetual"):
         return Contract(VENUE, row.symbol, coin, "perpetual", "quote")
-    return Contract(VENUE, row.symbol, coin, "future", "quote", expiry)
+    return Contract(VENUE, row.symbol, coin, "future", "quote", expiry, series=row.settle_coin or named.series)
 
 
 # --- raw message types ---------------------------------------------------------------------------

@@ -70,13 +70,13 @@ def contract(symbol: str) -> Contract:
             coin, quote, date, strike, kind = match.groups()
             return Contract(
                 VENUE, symbol, coin, "option", _unit(quote), expiry_ms(date),
-                float(strike.replace("d", ".")), "C" if kind == "C" else "P",
+                float(strike.replace("d", ".")), "C" if kind == "C" else "P", quote or coin,
             )  # fmt: skip
         if match := _FUTURE.fullmatch(symbol):
             coin, quote, date = match.groups()
             if date == "PERPETUAL":
                 return Contract(VENUE, symbol, coin, "perpetual", "quote")
-            return Contract(VENUE, symbol, coin, "future", "quote", expiry_ms(date))
+            return Contract(VENUE, symbol, coin, "future", "quote", expiry_ms(date), series=quote or coin)
     except ValueError as error:
         raise DecodeError(RejectReason.BAD_SYMBOL, f"{symbol!r}: {error}") from None
     if match := _SPOT.fullmatch(symbol):
@@ -254,7 +254,7 @@ def _ticker_events(row: _TickerData, recv_ns: int) -> list[Event]:
     ]  # fmt: skip
     if of.kind == "option" and row.underlying_price and of.expiry is not None:
         name = row.underlying_index or ""
-        events.append(Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price))
+        events.append(Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price, of.series))
     if row.index_price:
         events.append(Index(VENUE, _index_name(of), of.ccy, recv_ns, event_ns, row.index_price))
     if row.state != "open":
@@ -326,6 +326,7 @@ def _instrument(row: _InstrumentData, recv_ns: int) -> Instrument:
         None if kind in ("perpetual", "spot") else row.expiration_timestamp,
         row.strike if kind == "option" else None,
         _TYPES.get(row.option_type or "") if kind == "option" else None,
+        row.instrument_name.partition("-")[0].partition("_")[2] or row.base_currency,
     )  # fmt: skip
     if kind == "option" and (of.type is None or of.strike is None or of.expiry is None or not of.strike > 0):
         raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: option without strike or type")
@@ -397,7 +398,7 @@ def _summary_events(row: _SummaryData, recv_ns: int) -> list[Event]:
     ]  # fmt: skip
     if of.kind == "option" and row.underlying_price and of.expiry is not None:
         name = row.underlying_index or ""
-        events.append(Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price))
+        events.append(Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, row.underlying_price, of.series))
     return events
 
 

@@ -31,7 +31,7 @@ def encode(event: Event, recv_ns: int | None) -> bytes:
         if value is not None:
             flat[name] = value
     for name, value in fields.items():
-        if name not in flat and (value is not None or name in _KEPT_NULL):
+        if name != "series" and name not in flat and (value is not None or name in _KEPT_NULL):
             flat[name] = value
     flat["recv_ns"] = recv_ns
     return orjson.dumps(flat)

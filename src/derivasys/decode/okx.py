@@ -74,13 +74,13 @@ def contract(symbol: str) -> Contract:
             coin, quote, date, strike, kind = match.groups()
             return Contract(
                 VENUE, symbol, coin, "option", "coin" if quote == "USD" else "quote", expiry_ms_of_digits(date),
-                float(strike), "C" if kind == "C" else "P",
+                float(strike), "C" if kind == "C" else "P", f"{coin}-{quote}",
             )  # fmt: skip
         if match := _FUTURE.fullmatch(symbol):
             coin, quote, date = match.groups()
             if date == "SWAP" or quote.endswith("_XPERP"):
                 return Contract(VENUE, symbol, coin, "perpetual", "quote")
-            return Contract(VENUE, symbol, coin, "future", "quote", expiry_ms_of_digits(date))
+            return Contract(VENUE, symbol, coin, "future", "quote", expiry_ms_of_digits(date), series=f"{coin}-{quote}")
     except ValueError as error:
         raise DecodeError(RejectReason.BAD_SYMBOL, f"{symbol!r}: {error}") from None
     if match := _SPOT.fullmatch(symbol):
@@ -244,7 +244,7 @@ class Decoder:
             name = family(of.symbol)
             if forwards.get((name, of.expiry)) != forward:
                 forwards[name, of.expiry] = forward
-                events.append(Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, forward))
+                events.append(Forward(VENUE, name, of.ccy, of.expiry, recv_ns, event_ns, forward, of.series))
         return events
 
     def _mark(self, row: _Mark, recv_ns: int) -> Event:
@@ -416,11 +416,12 @@ def _listed_contract(row: _Instrument) -> Contract:
     if kind in ("perpetual", "spot"):
         return Contract(VENUE, row.inst_id, coin, kind, "quote")
     if kind == "future":
-        return Contract(VENUE, row.inst_id, coin, kind, "quote", row.exp_time or contract(row.inst_id).expiry)
+        expiry = row.exp_time or contract(row.inst_id).expiry
+        return Contract(VENUE, row.inst_id, coin, kind, "quote", expiry, series=family(row.inst_id))
     if row.stk and row.exp_time and row.opt_type and row.settle_ccy:
         return Contract(
             VENUE, row.inst_id, coin, "option", "coin" if row.settle_ccy == coin else "quote", row.exp_time, row.stk,
-            "C" if row.opt_type == "C" else "P",
+            "C" if row.opt_type == "C" else "P", family(row.inst_id),
         )  # fmt: skip
     of = contract(row.inst_id)
     if of.kind != "option":

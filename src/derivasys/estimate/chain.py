@@ -1,7 +1,7 @@
 """The live option chain of one currency: columns by instrument, written by events, read by cycles.
 
-A message writes a few cells of one row; a cycle reads the rows of the expiries that messages touched. Rows are
-kept in order of expiry, strike, venue and type, so that an expiry is one slice of every column. Cells are written
+A message writes a few cells of one row; a cycle reads the rows of the expiries that messages touched. Rows are kept in
+order of expiry, strike, venue, series and type, so that an expiry is one slice of every column. Cells are written
 through memoryviews, which cost half of numpy's item assignment.
 """
 
@@ -41,7 +41,7 @@ _FLOAT_COLUMNS = (
     "strike", "tick", "bid", "ask", "bid_size", "ask_size", "mark", "mark_iv", "last_iv",
     "fee_rate",
 )  # fmt: skip
-_INT_COLUMNS = ("event_ns", "recv_ns", "last_ns", "expiry", "slot", "venue")
+_INT_COLUMNS = ("event_ns", "recv_ns", "last_ns", "expiry", "slot", "venue", "series")
 _BOOL_COLUMNS = ("is_call", "is_coin", "is_open")
 
 Floats = NDArray[np.float64]
@@ -50,7 +50,7 @@ Bools = NDArray[np.bool_]
 
 
 class VenueForward(Struct):
-    """What one venue says of one expiry's forward, in quote currency."""
+    """What one venue says of the forward of one series and expiry, in quote currency."""
 
     price: float = math.nan
     name: str = ""
@@ -66,7 +66,8 @@ class Chain:
     """All options of one currency on all venues.
 
     Columns (`bid`, `ask`, … in the contract's own unit, NaN where there is none; `recv_ns`, `event_ns`; `slot`, the
-    position of the row's expiry in `expiries`; `venue`, the position of its name in `venues`) have one entry a row.
+    position of the row's expiry in `expiries`; `venue`, the position of its name in `venues`; `series`, the position of
+    its venue and series in `all_series`) have one entry a row.
     """
 
     strike: Floats
@@ -85,6 +86,7 @@ class Chain:
     expiry: Ints
     slot: Ints
     venue: Ints
+    series: Ints
     is_call: Bools
     is_coin: Bools
     is_open: Bools
@@ -97,8 +99,10 @@ class Chain:
         self.starts: Ints = np.zeros(1, np.int64)
         """Rows of expiry i are starts[i]:starts[i+1]."""
         self.venues: list[str] = []
-        self.forwards: dict[tuple[str, int], VenueForward] = {}
-        """By venue and expiry."""
+        self.all_series: list[tuple[str, str]] = []
+        """Venue and series: the contracts that share the forward of an expiry."""
+        self.forwards: dict[tuple[str, str, int], VenueForward] = {}
+        """By venue, series and expiry."""
         self.index: dict[str, tuple[float, int]] = {}
         """By venue: spot index and its receive time."""
         self.ignored: Counter[str] = Counter()
@@ -179,7 +183,7 @@ class Chain:
         of = event.contract
         if of.kind != "future" or of.expiry is None:
             return
-        forward = self._forward_of(of.venue, of.expiry)
+        forward = self._forward_of(of.venue, of.series, of.expiry)
         forward.future_bid = math.nan if event.bid is None else event.bid
         forward.future_ask = math.nan if event.ask is None else event.ask
         forward.future_recv_ns = event.recv_ns
@@ -208,7 +212,7 @@ class Chain:
             self._dirty.add(w["expiry"][row])
 
     def _apply_forward(self, event: Forward) -> None:
-        forward = self._forward_of(event.venue, event.expiry)
+        forward = self._forward_of(event.venue, event.series, event.expiry)
         if event.price != forward.price:
             # An exponential memory of the steps between rows: how far two rows of one expiry disagree.
             step = abs(event.price - forward.price)
@@ -269,10 +273,10 @@ class Chain:
             self._is_stale_layout = True
             self._dirty.add(gone.contract.expiry or 0)
 
-    def _forward_of(self, venue: str, expiry: int) -> VenueForward:
-        forward = self.forwards.get((venue, expiry))
+    def _forward_of(self, venue: str, series: str, expiry: int) -> VenueForward:
+        forward = self.forwards.get((venue, series, expiry))
         if forward is None:
-            forward = self.forwards[venue, expiry] = VenueForward()
+            forward = self.forwards[venue, series, expiry] = VenueForward()
         return forward
 
     # --- layout ---
@@ -306,24 +310,27 @@ class Chain:
         of = listing.contract
         if of.venue not in self.venues:
             self.venues.append(of.venue)
+        if (of.venue, of.series) not in self.all_series:
+            self.all_series.append((of.venue, of.series))
         w = self._w
         w["strike"][row] = of.strike or math.nan
         w["tick"][row] = listing.tick_size or math.nan
         w["fee_rate"][row] = math.nan if listing.taker_fee is None else listing.taker_fee
         w["expiry"][row] = of.expiry or 0
         w["venue"][row] = self.venues.index(of.venue)
+        w["series"][row] = self.all_series.index((of.venue, of.series))
         w["is_call"][row] = of.type == "C"
         w["is_coin"][row] = of.price_unit == "coin"
         w["is_open"][row] = listing.state in OPEN_STATES
 
     def _rebuild(self) -> None:
-        """Put the rows of all listings in order of expiry, strike, venue, type."""
+        """Put the rows of all listings in order of expiry, strike, venue, series, type."""
         self._is_stale_layout = False
         self.layout += 1
         listings = sorted(
             self._listing.values(),
             key=lambda at: (
-                at.contract.expiry, at.contract.strike, at.contract.venue, at.contract.type,
+                at.contract.expiry, at.contract.strike, at.contract.venue, at.contract.series, at.contract.type,
             ),
         )  # fmt: skip
         source = np.array([self._row[at.contract.venue, at.contract.symbol] for at in listings], np.int64)
@@ -340,4 +347,4 @@ class Chain:
         self.starts = np.append(starts, len(self.contracts)).astype(np.int64)
         self.slot[:] = np.repeat(np.arange(len(expiries)), np.diff(self.starts))
         listed = set(self.expiries)
-        self.forwards = {key: at for key, at in self.forwards.items() if key[1] in listed}
+        self.forwards = {key: at for key, at in self.forwards.items() if key[2] in listed}

@@ -1,7 +1,7 @@
-"""The forward of each expiry and venue: one price with its source, standard error and age.
+"""The forward of each expiry, venue and series: one price with its source, standard error and age.
 
 Three statements are combined by inverse variance as far as they agree: the venue's own expiry-matched forward, the mid
-of a dated future when fresh and tight, and put-call parity of the venue's options. The source named is the one of most
+of a dated future when fresh and tight, and put-call parity of the series' options. The source named is the one of most
 weight. Parity, which is what the quotes themselves say, is also a check on the others: where it differs by more than
 both errors explain, it is left out and the difference reported. The venue's index is a forward only at zero carry, so
 it is the last resort. A forward given by hand is taken as it is.
@@ -61,42 +61,46 @@ _Statement = tuple[float, float, Source, int]
 
 
 def estimate(chain: Chain, venue: str, slot: int, now_ns: int) -> ForwardEstimate:
-    """Return the best forward of one venue for the expiry at `slot` of the chain."""
-    return estimate_all(chain, (slot,), now_ns)[0][chain.venues.index(venue)]
+    """Return the best forward of a venue's only or first series for the expiry at `slot` of the chain."""
+    return next(
+        one
+        for (of, _), one in zip(chain.all_series, estimate_all(chain, (slot,), now_ns)[0], strict=True)
+        if of == venue
+    )
 
 
 def estimate_all(chain: Chain, slots: Sequence[int], now_ns: int) -> list[list[ForwardEstimate]]:
-    """Return the forwards of the expiries at `slots`, each by venue in the order of `chain.venues`."""
+    """Return the forwards of the expiries at `slots`, each in the order of `chain.all_series`."""
     parity = _parities(chain, slots, now_ns)
     return [
         [
-            _estimate(chain, venue, chain.expiries[slot], stated, now_ns)
-            for venue, stated in zip(chain.venues, row, strict=True)
+            _estimate(chain, venue, series, chain.expiries[slot], stated, now_ns)
+            for (venue, series), stated in zip(chain.all_series, row, strict=True)
         ]
         for slot, row in zip(slots, parity, strict=True)
     ]
 
 
 def best(estimates: Sequence[ForwardEstimate]) -> ForwardEstimate:
-    """Return the estimate of least error among the venues'; `NONE` when none has a price."""
+    """Return the estimate of least error among those of an expiry; `NONE` when none has a price."""
     known = [one for one in estimates if one.price > 0]
     return min(known, key=lambda one: one.stderr_bp) if known else NONE
 
 
-def prices(estimates: Sequence[Sequence[ForwardEstimate]], venues: int) -> NDArray[np.float64]:
-    """Return the prices by (slot, venue), NaN where there is none."""
-    table = np.full((len(estimates), max(1, venues)), np.nan)
+def prices(estimates: Sequence[Sequence[ForwardEstimate]], series: int) -> NDArray[np.float64]:
+    """Return the prices by (slot, series), NaN where there is none."""
+    table = np.full((len(estimates), max(1, series)), np.nan)
     for at, row in enumerate(estimates):
-        for venue, one in enumerate(row):
-            table[at, venue] = one.price
+        for of, one in enumerate(row):
+            table[at, of] = one.price
     return table
 
 
 def _estimate(
-    chain: Chain, venue: str, expiry: int, parity: tuple[_Statement | None, int], now_ns: int
+    chain: Chain, venue: str, series: str, expiry: int, parity: tuple[_Statement | None, int], now_ns: int
 ) -> ForwardEstimate:
     by_parity, pairs = parity
-    stated = chain.forwards.get((venue, expiry))
+    stated = chain.forwards.get((venue, series, expiry))
     own = _of_venue(stated) if stated is not None else None
     future = _of_future(stated, now_ns) if stated is not None else None
     late = own
@@ -166,12 +170,12 @@ def _of_index(chain: Chain, venue: str) -> _Statement | None:
 
 
 def _parities(chain: Chain, slots: Sequence[int], now_ns: int) -> list[list[tuple[_Statement | None, int]]]:
-    """Return parity's statement and its pairs by slot and venue."""
-    shape = (len(slots), len(chain.venues))
+    """Return parity's statement and its pairs by slot and series."""
+    shape = (len(slots), len(chain.all_series))
     forward, stderr = np.empty(shape), np.empty(shape)
     pairs, newest_ns = np.empty(shape, np.int64), np.empty(shape, np.int64)
     parity_board(
-        np.asarray(slots, np.int64), chain.starts, chain.venue, chain.strike, chain.is_call, chain.is_coin,
+        np.asarray(slots, np.int64), chain.starts, chain.series, chain.strike, chain.is_call, chain.is_coin,
         chain.is_open, chain.bid, chain.ask, chain.recv_ns, now_ns - int(PARITY_AGE_S_MAX * 1e9),
         forward, stderr, pairs, newest_ns,
     )  # fmt: skip

@@ -134,7 +134,7 @@ def test_marks_forwards_index_and_trades_are_kept():
     chain.apply(Index("deribit", "btc_usd", "BTC", NOW_NS, NOW_NS, 100.5))
     chain.apply(Trade(of, NOW_NS, NOW_NS - 7, 1.4, 2.0, "buy", "1", 0.55))
     assert (chain.mark[0], chain.mark_iv[0], chain.last_iv[0], chain.last_ns[0]) == (1.5, 0.6, 0.55, NOW_NS - 7)
-    assert chain.forwards["deribit", WEEK_MS].price == 101.0
+    assert chain.forwards["deribit", "", WEEK_MS].price == 101.0
     assert chain.index["deribit"] == (100.5, NOW_NS)
 
 

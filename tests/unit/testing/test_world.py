@@ -67,7 +67,7 @@ def test_coins_without_a_recording_are_scaled_and_said_to_be(world: World) -> No
     assert world.scaled(("BTC", "ETH")) == ""
     sol = view(world, "deribit", "SOL").market("SOL_USDC")
     assert sol.label == "simulated, seed 3, from SOL scaled from ETH"
-    assert sol.board.index_price == ALTCOINS["SOL"].price
+    assert sol.board.index_price == pytest.approx(ALTCOINS["SOL"].price * (1.0 + sol.family.premium), rel=1e-6)
     assert not world.knows("LUNA")
 
 

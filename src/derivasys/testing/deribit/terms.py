@@ -16,9 +16,9 @@ def _deribit_linear(
     ccy: str, size: float, ticks: Ticks, min_size: float, digits: int, future_tick: float, weight: float = 1.0
 ) -> Family:
     return Family(
-        venue="deribit", ccy=ccy, name=f"{ccy}_USDC", quote="USDC", settle="USDC", contract_size=size, ticks=ticks,
-        min_size=min_size, index_digits=digits, mark_digits=digits + 2, greek_digits=8, future_tick=future_tick,
-        future_lot=min_size, ladder=Ladder(3, 2, 2, 2), z_max=3.0, weight=weight,
+        venue="deribit", ccy=ccy, name=f"{ccy}_USDC", quote="USDC", settle="USDC", premium=2e-4, contract_size=size,
+        ticks=ticks, min_size=min_size, index_digits=digits, mark_digits=digits + 2, greek_digits=8,
+        future_tick=future_tick, future_lot=min_size, ladder=Ladder(3, 2, 2, 2), z_max=3.0, weight=weight,
     )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ class Family(Struct, frozen=True, kw_only=True):
     quote: str
     """Currency of strikes, index and forwards, and of prices that are not in coin: USD, USDC, USDT."""
     settle: str
+    premium: float = 0.0
+    """Of its index over the venue's others, relative: it counts in another currency."""
     contract_size: float = 1.0
     """Coins a contract. A venue that prints sizes or prices by contract converts in its server."""
     ticks: Ticks

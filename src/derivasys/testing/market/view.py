@@ -146,7 +146,7 @@ class MarketView:
         """Set index and forwards as the venue now sees them, and what else `value_rows` reads by expiry."""
         board, coin, digits = self.board, self.coin, self.family.index_digits
         moves = coin.at(self._steps - self._lag)
-        board.index_price = round(coin.index(moves) * (1.0 + self._manner.premium), digits)
+        board.index_price = round(coin.index(moves) * (1.0 + self._manner.premium + self.family.premium), digits)
         tau = tau_years(self._expiry_ms, now_ms)
         noise = dynamics.BASIS_SD * moves.basis[self._slots] + self._manner.basis_sd * self._own[1]
         forwards = board.index_price * np.exp(self._rate * tau + noise * np.minimum(1.0, tau * 365.0))

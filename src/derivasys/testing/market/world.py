@@ -85,7 +85,7 @@ class World:
 
     def _view(self, family: Family, names: Names, manner: Manner) -> MarketView:
         coin, now_ms = self.coin(family.ccy), self.start_ns // 1_000_000
-        index = round(coin.index(coin.at(0)) * (1.0 + manner.premium), family.index_digits)
+        index = round(coin.index(coin.at(0)) * (1.0 + manner.premium + family.premium), family.index_digits)
         own_spread = ALTCOINS.get(family.ccy, _RECORDED) if coin.is_scaled else _RECORDED
         view = MarketView(
             Board(family, names, index),
