@@ -61,6 +61,7 @@ class BinanceSession:
         """Method, time and streams of calls that await their reply, by id."""
         self._next_id = 1
         self._budget = Budget(MESSAGES_POOL, MESSAGES_PER_S, 1.0, now_ns)
+        self.is_leaving = False
         self._is_open = False
         self._is_to_check = False
         self._life_ns = int((LIFE_S - LIFE_STEP_S * number) * _NS)
@@ -90,6 +91,10 @@ class BinanceSession:
 
     # --- conversation ---
 
+    def is_listing(self, payload: bytes) -> bool:
+        """Tell whether a frame is of the stream of new listings."""
+        return payload.startswith(b'{"stream":"!optionSymbol"')
+
     def opened(self, now_ns: int) -> list[bytes]:
         """Return the first subscriptions."""
         self._is_open = True
@@ -107,9 +112,9 @@ class BinanceSession:
         return []
 
     def tick(self, now_ns: int) -> list[bytes]:
-        """Raise Reconnect for a dead or an old connection; otherwise send what is due."""
+        """Raise Reconnect for a dead connection; otherwise send what is due, and leave before the 24 hours are over."""
         if self._is_open and now_ns - self._opened_ns > self._life_ns:
-            raise Reconnect("replaced before the venue's 24 hours are over")
+            self.is_leaving = True
         for method, sent_ns, _ in self._pending.values():
             if now_ns - sent_ns > ANSWER_S_MAX * _NS:
                 raise Reconnect(f"no answer to {method} for {ANSWER_S_MAX:g} s")

@@ -70,6 +70,7 @@ class BybitSession:
         self._next_id = 1
         self._pinged_ns = now_ns
         self._is_pong_due = False
+        self.is_leaving = False
         self._is_open = False
         self._relist(now_ns)
 
@@ -129,6 +130,10 @@ class BybitSession:
         self._channels.want(fitting)
 
     # --- conversation ---
+
+    def is_listing(self, payload: bytes) -> bool:
+        """Return False: nothing announces listings."""
+        return False
 
     def opened(self, now_ns: int) -> list[bytes]:
         """Return the first subscriptions."""

@@ -66,6 +66,7 @@ class DeribitSession:
         self._next_id = 1
         self._budget = Budget(SUBSCRIBE_POOL, SUBSCRIBE_REFILL, SUBSCRIBE_COST, now_ns)
         self._last_frame_ns = now_ns
+        self.is_leaving = False
         self._is_open = False
         self._timer = RelistTimer(RELIST_EVERY_S, RELIST_DELAY_S, now_ns)
         self._relist(now_ns)
@@ -99,6 +100,10 @@ class DeribitSession:
         self._channels.want((channel, _stream_of(channel)) for channel in channels)
 
     # --- conversation ---
+
+    def is_listing(self, payload: bytes) -> bool:
+        """Tell whether a frame is of a life-cycle channel."""
+        return payload.find(b'"channel":"instrument.', 0, 128) >= 0
 
     def opened(self, now_ns: int) -> list[bytes]:
         """Return the heartbeat request and the first subscriptions."""

@@ -65,6 +65,7 @@ class DeriveSession:
         self._next_id = 1
         self._budget = Budget(CALLS_POOL, CALLS_PER_S, 1.0, now_ns)
         self._last_frame_ns = now_ns
+        self.is_leaving = False
         self._is_open = False
         self._timer = RelistTimer(RELIST_EVERY_S, 0.0, now_ns)
 
@@ -100,6 +101,10 @@ class DeriveSession:
         self._channels.want((name, _stream_of(name)) for name in (f"trades.option.{ccy}", f"spot_feed.{ccy}"))
 
     # --- conversation ---
+
+    def is_listing(self, payload: bytes) -> bool:
+        """Tell whether a frame is a page of the listing, which comes over the socket."""
+        return payload.find(b'"instruments":[', 0, 128) >= 0
 
     def opened(self, now_ns: int) -> list[bytes]:
         """Return the first requests for listings."""

@@ -62,6 +62,7 @@ class OkxSession:
         self._last_frame_ns = now_ns
         self._pinged_ns: int | None = None
         self._has_errors = False
+        self.is_leaving = False
         self._is_open = False
         self._relist(now_ns)
 
@@ -110,6 +111,10 @@ class OkxSession:
                     self.relisting.append(path)
 
     # --- conversation ---
+
+    def is_listing(self, payload: bytes) -> bool:
+        """Tell whether a frame is of the channel `instruments`."""
+        return payload.startswith(b'{"arg":{"channel":"instruments"')
 
     def opened(self, now_ns: int) -> list[bytes]:
         """Return the first subscriptions."""
@@ -182,7 +187,8 @@ class OkxSession:
         if message.event == "subscribe" and message.arg is not None:
             self._channels.grant(message.arg.name(), now_ns)
         elif message.event == "notice":
-            raise Reconnect(f"notice {message.code} {message.msg}")
+            # A service upgrade closes the connection in about a minute: there is time to open the next first.
+            self.is_leaving = True
         elif message.event == "error":
             self._error(message, now_ns)
 

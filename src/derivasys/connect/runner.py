@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import httpx
@@ -22,6 +23,8 @@ HTTP_TIMEOUT_S = 10.0
 FRAME_BYTES_MAX = 32 << 20
 STALE_S = 3.0
 """A connection without market data for so long is shown as stale."""
+OVERLAP_S = 10.0
+"""A connection that the venue will soon end is kept for so long beside its successor, whose subscriptions take time."""
 PROVED_S = 5.0
 """A connection that has lived so long resets the backoff."""
 STAY_AWAY_S = {403: 600.0, 418: 600.0, 429: 10.0}
@@ -64,6 +67,7 @@ class Connector:
         self._make_session = session
         self.clock = clock
         self._on_frame = on_frame
+        self._rng = rng
         self._backoff = Backoff(rng)
         self._is_connected = False
         self._stay_away_s = 0.0
@@ -104,46 +108,68 @@ class Connector:
                 self.reconnects += 1
 
     async def _converse(self, http: httpx.AsyncClient) -> None:
+        """Hold one conversation; when its session is leaving, open the next beside it and let the old one go."""
+        lines = [await self._open(http)]
+        self._is_connected = True
+        self.detail = ""
+        opening: asyncio.Task[_Listener] | None = None
+        try:
+            while not lines[-1].closed.is_set():
+                for line in lines:
+                    line.tick(self.clock.now_ns())
+                    line.list_anew(http)
+                if opening is None and len(lines) == 1 and lines[0].session.is_leaving:
+                    opening = asyncio.create_task(self._open_beside(http))
+                if opening is not None and opening.done():
+                    lines.append(opening.result())
+                    opening = None
+                if len(lines) > 1 and (lines[0].closed.is_set() or lines[1].age_s() > OVERLAP_S):
+                    lines.pop(0).disconnect()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(lines[-1].closed.wait(), TICK_S)
+        finally:
+            if opening is not None:
+                opening.add_done_callback(_drop)
+                opening.cancel()
+            for line in lines:
+                line.disconnect()
+        raise Reconnect(lines[-1].reason or "connection closed by the venue")
+
+    async def _open(self, http: httpx.AsyncClient) -> _Listener:
+        """Return a new connection, its listings read and its first messages sent."""
         session = self._make_session(self.clock.now_ns())
         if self.tap is not None:
             self.tap.opened(self.clock.now_ns())
-        await self._list(http, session)
+        await self.list_all(http, session)
         listener = _Listener(self, session)
         address = self._endpoint.ws + session.ws_path
         _, client = await ws_connect(lambda: listener, address, max_frame_size=FRAME_BYTES_MAX, enable_auto_ping=False)
         assert client is listener
-        self._is_connected = True
-        self.detail = ""
-        listing: asyncio.Task[None] | None = None
-        try:
-            while not listener.closed.is_set():
-                listener.tick(self.clock.now_ns())
-                if listing is not None and listing.done():
-                    listing.result()
-                    listing = None
-                if session.relisting and listing is None:
-                    listing = asyncio.create_task(self._relist(http, session))
-                try:
-                    await asyncio.wait_for(listener.closed.wait(), TICK_S)
-                except TimeoutError:
-                    continue
-        finally:
-            if listing is not None and not listing.cancel():
-                listing.exception()  # seen: the connection is being replaced anyway
-            listener.disconnect()
-        raise Reconnect(listener.reason or "connection closed by the venue")
+        return listener
 
-    async def _relist(self, http: httpx.AsyncClient, session: Session) -> None:
+    async def _open_beside(self, http: httpx.AsyncClient) -> _Listener:
+        """Return a connection to follow the present one, tried for until there is one."""
+        backoff = Backoff(self._rng)
+        while True:
+            try:
+                return await self._open(http)
+            except (Reconnect, OSError, httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError) as error:
+                wait_s = backoff.next_s()
+                log.warning("%s: no connection beside the old one: %s; next try in %.1f s", self.venue, error, wait_s)
+                await asyncio.sleep(wait_s)
+
+    async def relist(self, http: httpx.AsyncClient, session: Session) -> None:
         """Fetch listings beside the live conversation, which a failure of HTTP does not end."""
         try:
-            await self._list(http, session)
+            await self.list_all(http, session)
         except httpx.HTTPError as error:
             status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
             wait_s = max(RELIST_RETRY_S, STAY_AWAY_S.get(status, 0.0))
             log.warning("%s: listing failed: %s; next try in %g s", self.venue, error or type(error).__name__, wait_s)
             await asyncio.sleep(wait_s)
 
-    async def _list(self, http: httpx.AsyncClient, session: Session) -> None:
+    async def list_all(self, http: httpx.AsyncClient, session: Session) -> None:
+        """Fetch every listing that the session asks for."""
         while session.relisting:
             path = session.relisting[0]
             reply = await http.get(self._endpoint.http + path)
@@ -156,13 +182,20 @@ class Connector:
             self._on_frame(self.venue, reply.content, now_ns)
             session.listed(path, reply.content, now_ns)
 
-    def received(self, payload: bytes, now_ns: int) -> None:
+    def received(self, session: Session, payload: bytes, now_ns: int) -> None:
         """Count a frame and hand it to the pipeline."""
         self.messages += 1
         self.last_frame_ns = now_ns
         if self.tap is not None:
-            self.tap.received(payload, now_ns)
+            record = self.tap.listing if session.is_listing(payload) else self.tap.received
+            record(payload, now_ns)
         self._on_frame(self.venue, payload, now_ns)
+
+
+def _drop(opening: asyncio.Task[_Listener]) -> None:
+    """Close what was still being opened when it was no longer wanted."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().disconnect()
 
 
 class _Listener(WSListener):
@@ -172,22 +205,24 @@ class _Listener(WSListener):
         super().__init__()
         self.closed = asyncio.Event()
         self.reason = ""
+        self.session = session
         self._connector = connector
-        self._session = session
         self._clock = connector.clock
+        self._opened_ns = connector.clock.now_ns()
+        self._listing: asyncio.Task[None] | None = None
         self._transport: WSTransport | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._send(self._session.opened(self._clock.now_ns()))
+        self._send(self.session.opened(self._clock.now_ns()))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY):
             payload = frame.get_payload_as_bytes()
             now_ns = self._clock.now_ns()
-            self._connector.received(payload, now_ns)
+            self._connector.received(self.session, payload, now_ns)
             try:
-                answers = self._session.received(payload, now_ns)
+                answers = self.session.received(payload, now_ns)
             except Reconnect as error:
                 self._fail(str(error))
                 return
@@ -200,10 +235,29 @@ class _Listener(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.closed.set()
 
+    def age_s(self) -> float:
+        return (self._clock.now_ns() - self._opened_ns) / 1e9
+
     def tick(self, now_ns: int) -> None:
-        self._send(self._session.tick(now_ns))
+        """Let the session say what is due. Raises Reconnect, unless another connection follows this one already."""
+        try:
+            self._send(self.session.tick(now_ns))
+        except Reconnect as error:
+            if not self.session.is_leaving:
+                raise
+            self._fail(str(error))
+
+    def list_anew(self, http: httpx.AsyncClient) -> None:
+        """Start to fetch what the session wants listed; raise what became of the last time."""
+        if self._listing is not None and self._listing.done():
+            self._listing.result()
+            self._listing = None
+        if self.session.relisting and self._listing is None:
+            self._listing = asyncio.create_task(self._connector.relist(http, self.session))
 
     def disconnect(self) -> None:
+        if self._listing is not None and not self._listing.cancel():
+            self._listing.exception()  # seen: the connection is being replaced anyway
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 

@@ -29,9 +29,14 @@ class Session(Protocol):
     """What follows `Endpoint.ws` in the socket's address; read after the first listing."""
     relisting: list[str]
     """REST paths to fetch, after `Endpoint.http`; their replies go to `listed` and to the pipeline."""
+    is_leaving: bool
+    """The venue will soon end this connection: another is to be opened beside it, and then this one closed."""
 
     def listed(self, path: str, payload: bytes, now_ns: int) -> None:
         """Take the reply to one listing request. May put the next page's path into `relisting`."""
+
+    def is_listing(self, payload: bytes) -> bool:
+        """Tell whether a frame states what is listed: a replay needs it however long before its start it came."""
 
     def opened(self, now_ns: int) -> list[bytes]:
         """The socket is open: return what to say first."""

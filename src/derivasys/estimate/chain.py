@@ -238,12 +238,16 @@ class Chain:
         if key not in self._listing and len(self._listing) >= ROWS_MAX:
             self.ignored["chain_full"] += 1
             return
+        before = self._listing.get(key)
         self._listing[key] = event
         if key not in self._row:
             self._is_stale_layout = True
             self._append(event)
+        elif before is None or before.contract != of:
+            self._is_stale_layout = True
         else:
-            self._w["is_open"][self._row[key]] = event.state in OPEN_STATES
+            # Listed again: its terms are those of now.
+            self._write_terms(self._row[key], event)
 
     def _apply_status(self, event: Status) -> None:
         if not event.symbol:

@@ -201,11 +201,16 @@ class TestAnswers:
         with pytest.raises(Reconnect, match="no answer to a subscription"):
             session.tick(int((ANSWER_S_MAX + 1) * S))
 
-    @pytest.mark.parametrize("event", ['"notice","code":"64008"', '"error","code":"60014"'])
-    def test_a_service_upgrade_or_too_many_requests_replace_the_connection(self, event):
+    def test_too_many_requests_replace_the_connection(self):
         session, _ = open_session()
         with pytest.raises(Reconnect):
-            session.received(f'{{"event":{event},"msg":"The connection will soon be closed"}}'.encode(), 0)
+            session.received(b'{"event":"error","code":"60014","msg":"Requests too frequent"}', 0)
+
+    def test_before_a_service_upgrade_the_next_connection_is_opened_first(self):
+        session, _ = open_session()
+        assert not session.is_leaving
+        session.received(b'{"event":"notice","code":"64008","msg":"The connection will soon be closed"}', 0)
+        assert session.is_leaving
 
 
 class TestHeartbeat:

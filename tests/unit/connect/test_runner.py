@@ -13,6 +13,53 @@ from derivasys.testing.bybit.payloads import BybitNames
 from derivasys.testing.bybit.terms import TERMS
 from derivasys.testing.market import World
 from derivasys.testing.recordings import load_shipped
+from derivasys.testing.servers import SERVERS
+
+
+class Tap:
+    """Notes what is told of."""
+
+    def __init__(self):
+        self.told = []
+
+    def opened(self, now_ns):
+        self.told.append(("opened", b""))
+
+    def listing(self, payload, now_ns):
+        self.told.append(("listing", payload))
+
+    def received(self, payload, now_ns):
+        self.told.append(("received", payload))
+
+    def sent(self, payload, now_ns):
+        self.told.append(("sent", payload))
+
+
+def run_any(name, scenario, *, speed=1.0, ccys=("SOL",)) -> None:
+    """Connect to a venue's local server; `scenario` gets the server and the connector."""
+
+    async def main() -> None:
+        world = World([load_shipped("BTC"), load_shipped("ETH")], seed=1)
+        clock = RecordedClock(world.start_ns, speed)
+        server = SERVERS[name](world, clock, ccys, 500.0)
+        await server.start()
+        endpoint = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")
+
+        def session(now_ns):
+            return VENUES[name].sessions(ccys, now_ns)[0]
+
+        connector = Connector(name, endpoint, session, clock, lambda *frame: None, random.Random(1))
+        connector.tap = Tap()
+        task = asyncio.create_task(connector.run())
+        try:
+            async with asyncio.timeout(60.0):
+                await scenario(server, connector)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await server.stop()
+
+    asyncio.run(main())
 
 
 def run(scenario) -> None:
@@ -70,3 +117,57 @@ def test_a_listing_that_cannot_be_fetched_does_not_end_a_live_connection():
         assert sessions[0].relisting == [path], "to be tried again"
 
     run(scenario)
+
+
+def test_before_an_upgrade_the_next_connection_is_opened_and_only_then_the_old_one_closed():
+    async def scenario(server, connector):
+        venue, most, least = server.venue, 0, 2
+        while connector.messages < 50:
+            await asyncio.sleep(0.02)
+        (old,) = venue.sessions
+        held = set(old.topics)
+        venue.upgrade()
+        while old in venue.sessions:
+            most, least = max(most, len(venue.sessions)), min(least, len(venue.sessions))
+            assert connector.state == "live"
+            await asyncio.sleep(0.02)
+        assert (most, least) == (2, 1)
+        assert old.closing is None, "the venue would have closed it half a minute later"
+        (new,) = venue.sessions
+        assert set(new.topics) == held
+        before = connector.messages
+        while connector.messages < before + 50:
+            await asyncio.sleep(0.02)
+        assert connector.reconnects == 0
+        assert [kind for kind, _ in connector.tap.told].count("opened") == 2
+
+    run_any("okx", scenario, speed=5.0)
+
+
+def test_a_venue_that_closes_before_there_is_another_connection_is_reconnected_to():
+    async def scenario(server, connector):
+        while connector.messages < 50:
+            await asyncio.sleep(0.02)
+        (old,) = server.venue.sessions
+        server.venue.faults.maintenance = True
+        server.venue.upgrade()
+        old.closing = (4006, "service upgrade")
+        while connector.state != "down":
+            await asyncio.sleep(0.02)
+        server.venue.faults.maintenance = False
+        while connector.state != "live":
+            await asyncio.sleep(0.02)
+        assert connector.reconnects >= 1
+
+    run_any("okx", scenario)
+
+
+def test_pages_of_a_listing_that_come_over_the_socket_are_told_as_listings():
+    async def scenario(server, connector):
+        while connector.messages < 50:
+            await asyncio.sleep(0.02)
+        told = connector.tap.told
+        assert any(b'"instruments":[' in payload for kind, payload in told if kind == "listing")
+        assert not any(b'"instruments":[' in payload for kind, payload in told if kind == "received")
+
+    run_any("derive", scenario)

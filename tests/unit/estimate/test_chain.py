@@ -5,7 +5,7 @@ import pytest
 from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option
 
 from derivasys.estimate.chain import Chain
-from derivasys.messages import Forward, Gap, Index, Instrument, Mark, Quote, Status, Trade
+from derivasys.messages import Contract, Forward, Gap, Index, Instrument, Mark, Quote, Status, Trade
 
 
 def listed(*contracts) -> Chain:
@@ -46,6 +46,25 @@ def test_a_quote_between_listing_and_layout_is_not_lost():
     chain.take_dirty(NOW_NS)
     row = chain.contracts.index(of)
     assert chain.bid[row] == 1.0
+
+
+def test_terms_are_those_of_the_last_listing():
+    of = option(100)
+    chain = listed(of)
+    chain.apply(quote(of))
+    chain.take_dirty(NOW_NS)
+    chain.apply(Instrument(of, NOW_NS, tick_size=0.5, state="halted"))
+    assert (chain.tick[0], chain.is_open[0], chain.bid[0]) == (0.5, False, 1.0)
+
+
+def test_a_contract_listed_with_another_strike_gets_another_place():
+    of, corrected = option(100), Contract("deribit", option(100).symbol, "BTC", "option", "quote", WEEK_MS, 130.0, "C")
+    chain = listed(of, option(110))
+    chain.take_dirty(NOW_NS)
+    chain.apply(Instrument(corrected, NOW_NS))
+    chain.take_dirty(NOW_NS)
+    assert chain.strike.tolist() == [110.0, 130.0]
+    assert chain.contracts[1] == corrected
 
 
 def test_relisting_keeps_quotes():
