@@ -31,8 +31,8 @@ CCYS_MAX = 64
 class Pipeline:
     """Chains and surfaces of all currencies of one clock.
 
-    `ccys` limits the currencies; None takes what is listed. `stopwatch` (nanoseconds) times the stages of a cycle;
-    without it surfaces carry no times, so that a replay is a pure function of its input.
+    `ccys` limits the currencies; None, or none of them, takes what is listed. `stopwatch` (nanoseconds) times the
+    stages of a cycle; without it surfaces carry no times, so that a replay is a pure function of its input.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Pipeline:
         self.gaps: Counter[str] = Counter()
         """By venue."""
         self._rules = rules or Rules()
-        self._ccys = None if ccys is None else frozenset(ccys)
+        self._ccys = frozenset(ccys or ())
         self._stopwatch = stopwatch
         self._decoders = {venue: make() for venue, make in DECODERS.items()}
         self._grids: dict[str, Grid] = {}
@@ -114,7 +114,7 @@ class Pipeline:
         """Start a currency with its first listed option; anything earlier has no place to go."""
         if not isinstance(event, Instrument) or event.contract.kind != "option":
             return None
-        if self._ccys is not None and ccy not in self._ccys:
+        if self._ccys and ccy not in self._ccys:
             return None
         if len(self.chains) >= CCYS_MAX:
             self.ignored["too_many_ccys"] += 1

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,7 +25,7 @@ from derivasys.record.chain_file import time_ms
 from derivasys.record.recorder import Recorder
 from derivasys.record.replayer import Connection, Replay, has_cycles, replay
 from derivasys.record.segments import Kind, Record, SegmentError, read
-from derivasys.sources import Feed, OnFrame, Origin, open_origin
+from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
 from derivasys.surface import Surface
 from derivasys.wire.feed import Feed as Stream
 from derivasys.wire.state import state_of
@@ -54,11 +55,14 @@ async def record(config: Config, folder: Path, seconds: float | None) -> Recorde
         recorder = Recorder(folder)
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}") from None
-    tasks = []
+    tasks: list[asyncio.Task[None]] = []
+
+    def start(at: int, feed: Feed, line: Line) -> None:
+        line.tap = recorder.tap(line.venue, at, feed.ccys)
+        tasks.append(asyncio.create_task(line.run()))
+
     for at, feed in enumerate(origin.feeds):
-        for connector in feed.connectors:
-            connector.tap = recorder.tap(connector.venue, at, feed.ccys)
-            tasks.append(asyncio.create_task(connector.run()))
+        feed.start(partial(start, at, feed))
     print(f"recording {origin.label} to {folder}", flush=True)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()

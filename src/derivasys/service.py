@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +27,7 @@ from derivasys.publish.rest import Rest
 from derivasys.publish.websocket import uvicorn_protocol
 from derivasys.record.recorder import Recorder
 from derivasys.record.segments import Kind
-from derivasys.sources import Feed, OnFrame, Origin, open_origin
+from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
 from derivasys.surface import REJECTED
 from derivasys.warm_up import warm_up
 from derivasys.wire import messages as m
@@ -90,12 +90,10 @@ class Service:
         )
         server = self._server = _Server(rest, self.gateway)
         self.address = "http://{}:{}/".format(*listener.getsockname()[:2])
-        for feed in self.origin.feeds:
-            self._tasks += [asyncio.create_task(each.run()) for each in feed.connectors]
-        self._tasks.append(asyncio.create_task(self._run_cycles()))
-        self._tasks.append(asyncio.create_task(self._run_status()))
-        for task in self._tasks:
-            task.add_done_callback(_stop_on_fault(server))
+        for at, feed in enumerate(self.origin.feeds):
+            feed.start(partial(self._start_line, at, feed))
+        self._start(self._run_cycles())
+        self._start(self._run_status())
         print(f"DerivaSys {BUILD} · {self.origin.kind.upper()} · {self.origin.label}", flush=True)
         print(f"Open {self.address}", flush=True)
         try:
@@ -111,6 +109,18 @@ class Service:
         if self._server is not None:
             self._server.should_exit = True
 
+    def _start(self, running: Coroutine[None, None, None]) -> None:
+        """Run something for as long as the service; its fault ends the service."""
+        assert self._server is not None
+        task = asyncio.create_task(running)
+        task.add_done_callback(_stop_on_fault(self._server))
+        self._tasks.append(task)
+
+    def _start_line(self, at: int, feed: Feed, line: Line) -> None:
+        if self.recorder is not None:
+            line.tap = self.recorder.tap(line.venue, at, feed.ccys)
+        self._start(line.run())
+
     def _record(self, folder: Path) -> None:
         """Record every connection and every cycle."""
         try:
@@ -118,8 +128,6 @@ class Service:
         except OSError as error:
             raise ConfigError(f"--record {folder}: {os.strerror(error.errno or 0)}") from None
         for at, feed in enumerate(self.origin.feeds):
-            for connector in feed.connectors:
-                connector.tap = self.recorder.tap(connector.venue, at, feed.ccys)
             self._cycle_taps.append(self.recorder.open(feed.clock.now_ns(), "", at, feed.ccys))
 
     async def _stop(self) -> None:

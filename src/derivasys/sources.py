@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ import msgspec
 from derivasys.clock import Clock, RecordedClock, SystemClock
 from derivasys.config import Config, ConfigError
 from derivasys.connect import VENUES
+from derivasys.connect.directory import Directory
 from derivasys.connect.runner import Connector, Tap
 from derivasys.connect.session import ConnectionState, Endpoint, Session, Venue
 from derivasys.pipeline import Pipeline
@@ -27,7 +29,7 @@ from derivasys.testing.market import World
 from derivasys.testing.market.coins import ALTCOINS
 from derivasys.testing.market.world import CCYS
 from derivasys.testing.recordings import CHAINS, VENUE, RecordedChain, load_chain, load_shipped
-from derivasys.testing.servers import REPLAYS, SERVERS, LocalVenue
+from derivasys.testing.servers import REPLAYS, SERVERS, TERMS, LocalVenue
 from derivasys.wire.messages import Source
 
 log = logging.getLogger("derivasys.sources")
@@ -58,12 +60,26 @@ class Feed:
         self.clock = clock
         self.pipeline = pipeline
         self.connectors: list[Line] = []
+        """Grows as coins are found; see `start`."""
         self.servers: list[LocalVenue] = []
         self.recorded: dict[str, int] = {}
         """By currency, the recorded instant in ms that this feed started from."""
         self.ccys: tuple[str, ...] = ()
         self.ccys_of: dict[str, tuple[str, ...]] = {}
-        """By venue."""
+        """By venue: the coins that are followed."""
+        self._start: Callable[[Line], None] | None = None
+
+    def start(self, start: Callable[[Line], None]) -> None:
+        """Let `start` run every line: those there are, and each that is added."""
+        self._start = start
+        for line in self.connectors:
+            start(line)
+
+    def add(self, line: Line) -> None:
+        """Take one more line."""
+        self.connectors.append(line)
+        if self._start is not None:
+            self._start(line)
 
 
 class Origin:
@@ -118,12 +134,10 @@ async def venues_answer(names: Sequence[str]) -> dict[str, bool]:
 
 def _live(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Origin:
     venues = [VENUES[name] for name in config.venues or VENUES]
-    ccys = config.ccys or tuple(dict.fromkeys(ccy for venue in venues for ccy in venue.ccys))
-    feed = Feed(SystemClock(), Pipeline(config.rules, ccys, stopwatch))
-    feed.ccys = ccys
+    feed = Feed(SystemClock(), Pipeline(config.rules, config.ccys, stopwatch))
+    feed.ccys = config.ccys
     for venue in venues:
-        of_venue = config.ccys or venue.ccys
-        _connect(feed, venue, of_venue, venue.production, on_frame, random.Random())  # noqa: S311 - jitter
+        _connect(feed, venue, venue.production, on_frame, random.Random())  # noqa: S311 - jitter
     return Origin("live", ", ".join(venue.name.capitalize() for venue in venues) + ", live", [feed])
 
 
@@ -144,7 +158,7 @@ async def _replayed(config: Config, stopwatch: Callable[[], int], on_frame: OnFr
         feed.ccys = ccys
         feed.recorded = dict.fromkeys(ccys, instant_ns // 1_000_000)
         server = REPLAYS[VENUE](recorded, clock, config.seed)
-        await _serve(feed, VENUE, ccys, server, on_frame, config.seed)
+        await _serve(feed, VENUE, server, on_frame, config.seed)
         feeds.append(feed)
     return Origin("replay", "Recording of " + "; ".join(chain.label for chain in chains), feeds)
 
@@ -157,7 +171,8 @@ async def _simulated(config: Config, stopwatch: Callable[[], int], on_frame: OnF
             raise ConfigError(f"--venue {name}: no local server; --source simulated has {', '.join(served)}")
     names = config.venues or tuple(served)
     world = World(simulated_from(config), config.seed)
-    ccys = config.ccys or tuple(ccy for ccy in CCYS if any(ccy in VENUES[name].ccys for name in names))
+    listed = {family.ccy for name in names for family in TERMS[name].families}
+    ccys = config.ccys or tuple(ccy for ccy in CCYS if ccy in listed)
     for ccy in ccys:
         if not world.knows(ccy):
             raise ConfigError(f"--ccy {ccy}: not simulated; there are: {', '.join([*CHAINS, *ALTCOINS])}")
@@ -166,22 +181,19 @@ async def _simulated(config: Config, stopwatch: Callable[[], int], on_frame: OnF
     feed.ccys = ccys
     feed.recorded = {chain.ccy: chain.instant_ns // 1_000_000 for chain in world.chains if chain.ccy in ccys}
     for name in names:
-        of_venue = config.ccys or tuple(ccy for ccy in ccys if ccy in VENUES[name].ccys)
-        server = SERVERS[name](world, clock, of_venue, config.rate / len(names))
-        await _serve(feed, name, of_venue, server, on_frame, config.seed)
+        server = SERVERS[name](world, clock, ccys, config.rate / len(names))
+        await _serve(feed, name, server, on_frame, config.seed)
     scaled = world.scaled(ccys)
     label = f"Simulated market started from {world.label}" + (f"; {scaled}" if scaled else "")
     return Origin("simulated", label, [feed])
 
 
-async def _serve(
-    feed: Feed, name: str, ccys: Sequence[str], server: LocalVenue, on_frame: OnFrame, seed: int
-) -> None:  # fmt: skip
+async def _serve(feed: Feed, name: str, server: LocalVenue, on_frame: OnFrame, seed: int) -> None:
     """Start a local server and connect the feed to it."""
     await server.start()
     feed.servers.append(server)
     address = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")
-    _connect(feed, VENUES[name], ccys, address, on_frame, random.Random(seed))  # noqa: S311 - jitter
+    _connect(feed, VENUES[name], address, on_frame, random.Random(seed))  # noqa: S311 - jitter
 
 
 def load_chains(config: Config) -> list[RecordedChain]:
@@ -218,18 +230,22 @@ def _chain_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".csv"))
 
 
-def _connect(
-    feed: Feed, venue: Venue, ccys: Sequence[str], endpoint: Endpoint, on_frame: OnFrame, rng: random.Random
-) -> None:  # fmt: skip
-    """Give the feed a connector for each of the venue's conversations."""
+def _connect(feed: Feed, venue: Venue, endpoint: Endpoint, on_frame: OnFrame, rng: random.Random) -> None:
+    """Let the feed follow what the venue lists: a connector for each of its conversations, as coins are found."""
 
     def received(name: str, payload: bytes, recv_ns: int) -> None:
         on_frame(feed, name, payload, recv_ns)
 
-    feed.ccys_of[venue.name] = tuple(ccys)
-    for at in range(len(venue.sessions(ccys, 0))):
+    def found(coins: Sequence[str]) -> None:
+        ccys = [coin for coin in coins if not feed.ccys or coin in feed.ccys]
+        feed.ccys_of[venue.name] += tuple(ccys)
+        for at in range(len(venue.sessions(ccys, 0)) if ccys else 0):
+            session = partial(_session, venue, ccys, at)
+            feed.add(Connector(venue.name, endpoint, session, feed.clock, received, rng))
 
-        def session(now_ns: int, at: int = at) -> Session:
-            return venue.sessions(ccys, now_ns)[at]
+    feed.ccys_of[venue.name] = ()
+    feed.add(Directory(venue, endpoint, found, rng))
 
-        feed.connectors.append(Connector(venue.name, endpoint, session, feed.clock, received, rng))
+
+def _session(venue: Venue, ccys: Sequence[str], at: int, now_ns: int) -> Session:
+    return venue.sessions(ccys, now_ns)[at]

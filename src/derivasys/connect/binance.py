@@ -74,7 +74,7 @@ class BinanceSession:
 
     def listed(self, path: str, payload: bytes, now_ns: int) -> None:
         """Queue the streams of what is newly listed, and the end of those of what is no longer."""
-        rows = [row for row in _LISTING.decode(payload).rows if row.underlying_type in ("", "CRYPTO", "COIN")]
+        rows = _crypto(_LISTING.decode(payload).rows)
         if not rows:
             # An outage: what is subscribed stays; before the first subscription there is nothing to do but to wait.
             if not self.chosen:
@@ -190,6 +190,11 @@ class Row(Struct):
         return self.symbol.partition("-")[0]
 
 
+def _crypto(rows: list[Row]) -> list[Row]:
+    """Leave out options on stocks, which stand in the same listing since July 2026."""
+    return [row for row in rows if row.underlying_type in ("", "CRYPTO", "COIN")]
+
+
 def market_streams(rows: Sequence[Row], ccys: Sequence[str]) -> dict[str, int]:
     """Return the streams of /market: marks of each underlying, the index, new listings. None of them expires (0)."""
     underlyings = dict.fromkeys(row.underlying.lower() for row in rows if row.ccy in ccys and row.underlying)
@@ -245,4 +250,9 @@ class _Reply(Struct):
 _LISTING = msgspec.json.Decoder(_Listing)
 _REPLY = msgspec.json.Decoder(_Reply)
 
-ENTRY = Venue(VENUE, PRODUCTION, ("BTC", "ETH", "BNB", "SOL", "XRP", "DOGE"), "/eapi/v1/ping", _sessions)
+
+def _coins(payload: bytes) -> list[str]:
+    return [row.ccy for row in _crypto(_LISTING.decode(payload).rows)]
+
+
+ENTRY = Venue(VENUE, PRODUCTION, "/eapi/v1/ping", (LISTING,), _coins, _sessions)

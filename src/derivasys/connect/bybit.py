@@ -26,7 +26,8 @@ from derivasys.connect.subscriptions import RelistTimer, Subscriptions
 
 VENUE = "bybit"
 PRODUCTION = Endpoint(ws="wss://stream.bybit.com", http="https://api.bybit.com")
-CCYS = ("BTC", "ETH", "SOL", "XRP", "DOGE")
+COINS_ASKED_FOR = ("BTC", "ETH", "SOL", "XRP", "DOGE", "MNT", "BNB", "HYPE", "ADA", "LTC", "SUI", "TRX")
+"""No call tells on which coins options are listed, so these are asked about; those with none are not followed."""
 SHARDS = {"BTC": 2, "ETH": 2}
 """Option connections of a coin; 1 for others."""
 LISTING = "/v5/market/instruments-info"
@@ -277,4 +278,10 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [*shards, BybitSession("linear", ccys, now_ns)]
 
 
-ENTRY = Venue(VENUE, PRODUCTION, CCYS, "/v5/market/time", _sessions)
+def _coins(payload: bytes) -> list[str]:
+    reply = _LISTING.decode(payload)
+    return [row.base_coin for row in reply.result.rows] if reply.result is not None else []
+
+
+_ABOUT_COINS = tuple(f"{LISTING}?category=option&baseCoin={coin}&limit=1" for coin in COINS_ASKED_FOR)
+ENTRY = Venue(VENUE, PRODUCTION, "/v5/market/time", _ABOUT_COINS, _coins, _sessions)

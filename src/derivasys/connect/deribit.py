@@ -23,7 +23,6 @@ VENUE = "deribit"
 PRODUCTION = Endpoint(ws="wss://streams.deribit.com", http="https://www.deribit.com")
 _REST = "/api/v2"
 INVERSE_CCYS = ("BTC", "ETH")
-CCYS = (*INVERSE_CCYS, "SOL", "XRP", "AVAX", "TRX", "HYPE")
 CHANNELS_PER_CALL = 400
 CALL_BYTES_MAX = 28_000
 """A request may have 32 kB; the envelope takes some."""
@@ -250,4 +249,9 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [DeribitSession(ccys, now_ns)]
 
 
-ENTRY = Venue(VENUE, PRODUCTION, CCYS, f"{_REST}/public/test", _sessions)
+def _coins(payload: bytes) -> list[str]:
+    return [row.base_currency for row in _LISTING.decode(payload).result]
+
+
+_ALL_OPTIONS = f"{_REST}/public/get_instruments?currency=any&kind=option&expired=false"
+ENTRY = Venue(VENUE, PRODUCTION, f"{_REST}/public/test", (_ALL_OPTIONS,), _coins, _sessions)

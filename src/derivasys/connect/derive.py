@@ -238,4 +238,21 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [DeriveSession(ccys, now_ns)]
 
 
-ENTRY = Venue(VENUE, PRODUCTION, ("BTC", "ETH", "SOL", "XRP", "HYPE"), "/v3/public/get_all_currencies", _sessions)
+class _Currency(Struct):
+    currency: str
+    instrument_types: tuple[str, ...] = ("option",)
+
+
+class _Currencies(Struct):
+    result: list[_Currency]
+
+
+_CURRENCIES = msgspec.json.Decoder(_Currencies)
+_DIRECTORY = "/v3/public/get_all_currencies"
+
+
+def _coins(payload: bytes) -> list[str]:
+    return [row.currency for row in _CURRENCIES.decode(payload).result if "option" in row.instrument_types]
+
+
+ENTRY = Venue(VENUE, PRODUCTION, _DIRECTORY, (_DIRECTORY,), _coins, _sessions)

@@ -21,7 +21,6 @@ from derivasys.connect.subscriptions import RelistTimer, Subscriptions
 
 VENUE = "okx"
 PRODUCTION = Endpoint(ws="wss://ws.okx.com:8443", http="https://www.okx.com")
-CCYS = ("BTC", "ETH", "SOL")
 _REST = "/api/v5"
 FAMILIES = f"{_REST}/public/instrument-tick-bands?instType=OPTION"
 """Lists every option family; `public/underlying` leaves out the linear ones (X-USD_UM)."""
@@ -286,4 +285,8 @@ def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
     return [OkxSession(ccys, now_ns)]
 
 
-ENTRY = Venue(VENUE, PRODUCTION, CCYS, f"{_REST}/public/time", _sessions)
+def _coins(payload: bytes) -> list[str]:
+    return [row.inst_family.partition("-")[0] for row in _LISTING.decode(payload).data if row.inst_family]
+
+
+ENTRY = Venue(VENUE, PRODUCTION, f"{_REST}/public/time", (FAMILIES,), _coins, _sessions)

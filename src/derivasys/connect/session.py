@@ -53,10 +53,12 @@ class Venue(Struct, frozen=True):
 
     name: str
     production: Endpoint
-    ccys: tuple[str, ...]
-    """Currencies followed where the user names none."""
     probe: str
     """REST path that answers 200 when the venue can be reached."""
+    coin_paths: tuple[str, ...]
+    """REST paths whose replies together tell which coins options are listed on."""
+    coins: Callable[[bytes], list[str]]
+    """One such reply → coins. Raises msgspec.DecodeError."""
     sessions: Callable[[Sequence[str], int], list[Session]]
     """(ccys, now_ns) → the conversations to keep up, each on a connection of its own."""
 

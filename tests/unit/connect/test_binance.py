@@ -323,5 +323,5 @@ def test_a_connection_is_replaced_before_its_24_hours_each_at_its_own_time():
 
 
 def test_altcoins_add_one_connection_each():
-    few, more = (len(ENTRY.sessions(ccys, 0)) for ccys in (("BTC", "ETH"), ENTRY.ccys))
+    few, more = (len(ENTRY.sessions(ccys, 0)) for ccys in (("BTC", "ETH"), ("BTC", "ETH", "BNB", "SOL", "XRP", "DOGE")))
     assert more == few + 4
