@@ -113,8 +113,8 @@ class BybitSession:
         if row.status != "Trading":
             return False
         if self._market == "linear":
-            # Options settle in USDT: futures in USDC would be of another forward.
-            return row.contract_type == "LinearFutures" and row.settle_coin == "USDT"
+            # Each is the forward of the options that settle like it.
+            return row.contract_type == "LinearFutures" and row.settle_coin in ("USDT", "USDC")
         return crc32(row.symbol.encode()) % self._shards == self._shard
 
     def _want(self, wanted: Sequence[tuple[str, str]]) -> None:

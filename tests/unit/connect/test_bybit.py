@@ -275,12 +275,13 @@ class TestFutures:
         assert STATUS in session.relisting
         session.listed(STATUS, b'{"retCode":0,"result":{"list":[]}}', 0)
 
-    def test_only_dated_futures_in_the_currency_of_options(self):
+    def test_only_dated_futures_in_the_currencies_of_options(self):
         _, sent = self.open(
             self.FUTURE, {"symbol": "BTCUSDT", "contractType": "LinearPerpetual"},
             {"symbol": "BTC-25DEC26", "contractType": "LinearFutures", "settleCoin": "USDC"},
+            {"symbol": "BTCUSDH26", "contractType": "InverseFutures", "settleCoin": "BTC"},
         )  # fmt: skip
-        assert topics(sent) == ["tickers.BTCUSDT-25DEC26"]
+        assert topics(sent) == ["tickers.BTCUSDT-25DEC26", "tickers.BTC-25DEC26"]
 
     def test_an_acknowledgement_of_the_whole_request(self):
         session, sent = self.open()

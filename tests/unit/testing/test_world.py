@@ -74,7 +74,7 @@ def test_coins_without_a_recording_are_scaled_and_said_to_be(world: World) -> No
 def test_each_venue_lists_its_families(world: World) -> None:
     listed = {name: [market.family.name for market in view(world, name).markets] for name in TERMS}
     assert listed["okx"] == ["BTC-USD", "ETH-USD", "BTC-USD_UM", "ETH-USD_UM", "SOL-USD_UM"]
-    assert listed["bybit"] == ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT"]
+    assert listed["bybit"] == ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "BTC-USDC", "ETH-USDC"]
     assert {"BNBUSDT", "XRPUSDT", "DOGEUSDT"} < set(listed["binance"])
     assert {"SOL_USDC", "XRP_USDC", "AVAX_USDC", "TRX_USDC", "HYPE_USDC"} < set(listed["deribit"])
     assert view(world, "okx", "SOL", "XRP").ccys == ("SOL",)

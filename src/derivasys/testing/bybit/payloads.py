@@ -28,17 +28,19 @@ REST_NAMES = {
 
 
 class BybitNames:
-    """BTC-6JAN26-17500-C-USDT (the day without leading zero), BTCUSDT-27MAR26, BTCUSDT."""
+    """BTC-6JAN26-17500-C-USDT (the day without leading zero), BTCUSDT-27MAR26, BTCUSDT; USDC is not named."""
 
     def option(self, family: Family, expiry_ms: int, strike: float, option_type: OptionType) -> str:
         """Return the symbol of an option."""
-        return f"{family.ccy}-{expiry_label(expiry_ms)}-{text(strike)}-{option_type}-{family.settle}"
+        suffix = "-USDT" if family.settle == "USDT" else ""
+        return f"{family.ccy}-{expiry_label(expiry_ms)}-{text(strike)}-{option_type}{suffix}"
 
     def future(self, family: Family, expiry_ms: int | None) -> str:
         """Return the symbol of a dated future or the perpetual."""
-        name = f"{family.ccy}{family.settle}"
+        is_usdt = family.settle == "USDT"
         if expiry_ms is None:
-            return name
+            return f"{family.ccy}{'USDT' if is_usdt else 'PERP'}"
+        name = f"{family.ccy}{'USDT' if is_usdt else ''}"
         return f"{name}-{_instant(expiry_ms):%d%b%y}".upper()
 
 
