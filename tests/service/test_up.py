@@ -145,13 +145,11 @@ def test_a_simulated_market_moves_and_is_labelled():
     up = Up("--source", "simulated", "--ccy", "BTC", "--seed", "7")
     try:
         # Venues are found one after the other; all twelve dates are listed by one of them.
-        first = up.until(
-            lambda: (
-                up.get("/surface/latest?ccy=BTC").status_code == 200
-                and len((s := surface(up, "BTC")).smiles) == 12
-                and s
-            )
-        )
+        def whole() -> m.SurfaceDocument | None:
+            found = surface(up, "BTC") if up.get("/surface/latest?ccy=BTC").status_code == 200 else None
+            return found if found is not None and len(found.smiles) == 12 else None
+
+        first = up.until(whole)
         assert first.source == "simulated"
         later = up.until(lambda: (now := surface(up, "BTC")) and now.version > first.version + 40 and now)
         moved = [a.atm_vol != b.atm_vol for a, b in zip(first.smiles, later.smiles, strict=True)]

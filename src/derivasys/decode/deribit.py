@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from derivasys.decode.book import Book
-from derivasys.decode.text import Millis
+from derivasys.decode.text import Millis, implied_vol
 from derivasys.expiry import expiry_ms
 from derivasys.messages import (
     Contract,
@@ -41,6 +41,7 @@ from derivasys.messages import (
 )
 
 VENUE = "deribit"
+IV_CAP_PERCENT = 500.0
 FEES: dict[PriceUnit, TakerFee] = {
     "coin": TakerFee(0.0003, 0.125),
     "quote": TakerFee(0.0005, 0.125),
@@ -86,6 +87,11 @@ def contract(symbol: str) -> Contract:
         unit: PriceUnit = "quote" if is_future else _unit(match[2])
         return Contract(VENUE, symbol, match[1], "combo", unit)
     raise DecodeError(RejectReason.BAD_SYMBOL, f"{symbol!r} is not a Deribit contract name")
+
+
+def _vol(percent: float | None) -> float | None:
+    """Return a vol as a decimal; 0 stands for none and 500 is a cap, not a vol."""
+    return percent / 100.0 if percent is not None and 0.0 < percent < IV_CAP_PERCENT else None
 
 
 def _unit(quote: str | None) -> PriceUnit:
@@ -243,12 +249,11 @@ def _book_quote(
 def _ticker_events(row: _TickerData, recv_ns: int) -> list[Event]:
     of = contract(row.instrument_name)
     event_ns = row.timestamp * _MS
-    iv = row.mark_iv
     events: list[Event] = [
         _quote(of, row, recv_ns),
         Mark(
             of, recv_ns, event_ns, row.mark_price,
-            iv / 100.0 if iv and of.kind == "option" else None,
+            _vol(row.mark_iv) if of.kind == "option" else None,
             row.last_price or None, row.open_interest,
         ),
     ]  # fmt: skip
@@ -275,14 +280,15 @@ def _trade(row: _TradeData, recv_ns: int) -> Trade:
     size = row.amount / row.price if _is_sized_in_usd(of) and of.kind != "combo" else row.amount
     return Trade(
         of, recv_ns, row.timestamp * _MS, row.price, size, row.direction, str(row.trade_id),
-        row.iv / 100.0 if row.iv else None,
+        _vol(row.iv),
         row.block_trade_id is not None or row.block_rfq_id is not None, row.combo_id,
     )  # fmt: skip
 
 
 def _mark_of_index(row: _MarkData, recv_ns: int) -> Mark:
-    iv = row.iv or None
-    return Mark(contract(row.instrument_name), recv_ns, row.timestamp * _MS, row.mark_price, iv)
+    return Mark(
+        contract(row.instrument_name), recv_ns, row.timestamp * _MS, row.mark_price, implied_vol(row.iv)
+    )  # fmt: skip
 
 
 def _index(row: _IndexData, recv_ns: int) -> Index:
@@ -387,12 +393,11 @@ def _summary_events(row: _SummaryData, recv_ns: int) -> list[Event]:
     event_ns = row.creation_timestamp * _MS
     bid, _ = _side(row.bid_price, None, of, "bid")
     ask, _ = _side(row.ask_price, None, of, "ask")
-    iv = row.mark_iv
     events: list[Event] = [
         Quote(of, recv_ns, event_ns, bid, ask, None, None),
         Mark(
             of, recv_ns, event_ns, row.mark_price,
-            iv / 100.0 if iv and of.kind == "option" else None,
+            _vol(row.mark_iv) if of.kind == "option" else None,
             row.last or None, row.open_interest,
         ),
     ]  # fmt: skip

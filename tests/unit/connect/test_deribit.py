@@ -153,10 +153,25 @@ def test_a_stream_that_speaks_again_is_forgiven():
         assert calls(session.tick(now_ns), "public/unsubscribe") == []
 
 
-def test_an_error_reply_replaces_the_connection():
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (10028, "too_many_requests"), (10041, "settlement_in_progress"), (11051, "system_maintenance"),
+        (11056, "unauthenticated_public_requests_temporarily_disabled"),
+    ],
+)  # fmt: skip
+def test_an_error_reply_replaces_the_connection(code, message):
     session, _ = open_session()
-    with pytest.raises(Reconnect, match="10028 too_many_requests"):
-        session.received(b'{"id":1,"error":{"code":10028,"message":"too_many_requests"}}', S)
+    with pytest.raises(Reconnect, match=f"{code} {message}"):
+        session.received(f'{{"id":1,"error":{{"code":{code},"message":"{message}"}}}}'.encode(), S)
+
+
+def test_nothing_is_asked_for_that_needs_a_login():
+    """One raw channel would fail the whole request."""
+    _, sent = open_session()
+    asked = [channel for call in calls(sent, "public/subscribe") for channel in call["params"]["channels"]]
+    assert asked
+    assert not [channel for channel in asked if channel.endswith(".raw")]
 
 
 def state(name: str, what: str) -> bytes:

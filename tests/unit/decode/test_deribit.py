@@ -240,6 +240,11 @@ def test_trades_tell_side_block_and_combo():
     assert trade.iv == pytest.approx(0.4591)
 
 
+@pytest.mark.parametrize("iv", [0.0, 500.0, None])
+def test_a_vol_of_zero_is_none_and_500_is_a_cap(iv):
+    assert first(Mark, ticker(mark_iv=iv)).iv is None
+
+
 def test_mark_prices_of_an_index_state_iv_as_a_fraction():
     row = {"timestamp": 1622470378005, "mark_price": 0.0333, "iv": 0.9, "instrument_name": "BTC-2JUN21-37000-P"}
     (mark,) = events(notification("markprice.options.btc_usd", [row]))
