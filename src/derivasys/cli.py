@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--rate", type=float, default=1000.0, metavar="N", help="simulated tickers a second")
     up.add_argument("--seed", type=int, default=1)
     up.add_argument("--cycle-ms", type=int, default=50)
+    up.add_argument("--books", action="store_true", help="subscribe to order books too, for deeper recordings")
     up.add_argument("--record", type=Path, metavar="DIR", help="record the run into a folder")
     up.set_defaults(run=_up)
 
@@ -118,6 +119,7 @@ def _up(options: argparse.Namespace) -> int:
             rate=options.rate,
             seed=options.seed,
             cycle_ms=options.cycle_ms,
+            has_books=options.books,
             record=options.record,
         )
     )

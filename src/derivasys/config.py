@@ -37,6 +37,8 @@ class Config(Struct, frozen=True, kw_only=True):
     rate: float = 1000.0
     """Option tickers a second, over all simulated venues and currencies together."""
     seed: int = 1
+    has_books: bool = False
+    """Subscribe to options' order books besides their best prices."""
     cycle_ms: int = 50
     rules: Rules = Rules()
     record: Path | None = None

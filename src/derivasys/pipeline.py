@@ -11,7 +11,7 @@ give the same states, byte for byte.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from derivasys.calibrate import Grid, Rules, Stopwatch, calibrate
 from derivasys.decode import DECODERS
@@ -57,16 +57,20 @@ class Pipeline:
         self._decoders = {venue: make() for venue, make in DECODERS.items()}
         self._grids: dict[str, Grid] = {}
 
-    def push(self, venue: str, payload: bytes, recv_ns: int) -> None:
-        """Take one raw message of a venue."""
+    def push(self, venue: str, payload: bytes, recv_ns: int) -> Sequence[str]:
+        """Take one raw message of a venue; return the contracts whose sequenced streams turn out to have a gap."""
         try:
             events = self._decoders[venue].decode(payload, recv_ns)
         except DecodeError as error:
             self.rejects[venue, error.reason.value] += 1
             self.rejected.append((venue, recv_ns, str(error), payload[:REJECT_BYTES_MAX]))
-            return
+            return ()
+        broken: Sequence[str] = ()
         for event in events:
             self.apply(event)
+            if type(event) is Gap:
+                broken = (*broken, event.symbol)
+        return broken
 
     def apply(self, event: Event) -> None:
         """Take one event."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -83,8 +83,9 @@ async def record(config: Config, folder: Path, seconds: float | None) -> Recorde
     return recorder
 
 
-def _ignore(feed: Feed, venue: str, payload: bytes, recv_ns: int) -> None:
+def _ignore(feed: Feed, venue: str, payload: bytes, recv_ns: int) -> Sequence[str]:  # noqa: ARG001
     """Recording keeps the bytes; nothing reads them."""
+    return ()
 
 
 # --- replay at full speed ------------------------------------------------------------------------

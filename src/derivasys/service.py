@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -142,12 +142,13 @@ class Service:
 
     # --- frames and cycles ---
 
-    def _on_frame(self, feed: Feed, venue: str, payload: bytes, recv_ns: int) -> None:
+    def _on_frame(self, feed: Feed, venue: str, payload: bytes, recv_ns: int) -> Sequence[str]:
         started = time.perf_counter_ns()
-        feed.pipeline.push(venue, payload, recv_ns)
+        broken = feed.pipeline.push(venue, payload, recv_ns)
         self.pushed += 1
         self._frames.append(started)
         self._decode_ns += time.perf_counter_ns() - started
+        return broken
 
     async def _run_cycles(self) -> None:
         loop = asyncio.get_running_loop()

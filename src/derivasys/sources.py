@@ -35,7 +35,8 @@ from derivasys.wire.messages import Source
 log = logging.getLogger("derivasys.sources")
 
 PROBE_TIMEOUT_S = 3.0
-OnFrame = Callable[["Feed", str, bytes, int], None]
+OnFrame = Callable[["Feed", str, bytes, int], Sequence[str]]
+"""(feed, venue, payload, recv_ns) → contracts whose sequenced streams turn out to have a gap."""
 
 
 class Line(Protocol):
@@ -65,6 +66,8 @@ class Feed:
         self.recorded: dict[str, int] = {}
         """By currency, the recorded instant in ms that this feed started from."""
         self.ccys: tuple[str, ...] = ()
+        self.has_books = False
+        """Whether order books are subscribed to."""
         self.ccys_of: dict[str, tuple[str, ...]] = {}
         """By venue: the coins that are followed."""
         self._start: Callable[[Line], None] | None = None
@@ -136,6 +139,7 @@ def _live(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Or
     venues = [VENUES[name] for name in config.venues or VENUES]
     feed = Feed(SystemClock(), Pipeline(config.rules, config.ccys, stopwatch))
     feed.ccys = config.ccys
+    feed.has_books = config.has_books
     for venue in venues:
         _connect(feed, venue, venue.production, on_frame, random.Random())  # noqa: S311 - jitter
     return Origin("live", ", ".join(venue.name.capitalize() for venue in venues) + ", live", [feed])
@@ -179,6 +183,7 @@ async def _simulated(config: Config, stopwatch: Callable[[], int], on_frame: OnF
     clock = RecordedClock(world.start_ns, config.speed)
     feed = Feed(clock, Pipeline(config.rules, ccys, stopwatch))
     feed.ccys = ccys
+    feed.has_books = config.has_books
     feed.recorded = {chain.ccy: chain.instant_ns // 1_000_000 for chain in world.chains if chain.ccy in ccys}
     for name in names:
         server = SERVERS[name](world, clock, ccys, config.rate / len(names))
@@ -233,19 +238,19 @@ def _chain_files(folder: Path) -> list[Path]:
 def _connect(feed: Feed, venue: Venue, endpoint: Endpoint, on_frame: OnFrame, rng: random.Random) -> None:
     """Let the feed follow what the venue lists: a connector for each of its conversations, as coins are found."""
 
-    def received(name: str, payload: bytes, recv_ns: int) -> None:
-        on_frame(feed, name, payload, recv_ns)
+    def received(name: str, payload: bytes, recv_ns: int) -> Sequence[str]:
+        return on_frame(feed, name, payload, recv_ns)
 
     def found(coins: Sequence[str]) -> None:
         ccys = [coin for coin in coins if not feed.ccys or coin in feed.ccys]
         feed.ccys_of[venue.name] += tuple(ccys)
-        for at in range(len(venue.sessions(ccys, 0)) if ccys else 0):
-            session = partial(_session, venue, ccys, at)
+        for at in range(len(venue.sessions(ccys, 0, has_books=feed.has_books)) if ccys else 0):
+            session = partial(_session, venue, ccys, at, feed.has_books)
             feed.add(Connector(venue.name, endpoint, session, feed.clock, received, rng))
 
     feed.ccys_of[venue.name] = ()
     feed.add(Directory(venue, endpoint, found, rng))
 
 
-def _session(venue: Venue, ccys: Sequence[str], at: int, now_ns: int) -> Session:
-    return venue.sessions(ccys, now_ns)[at]
+def _session(venue: Venue, ccys: Sequence[str], at: int, has_books: bool, now_ns: int) -> Session:
+    return venue.sessions(ccys, now_ns, has_books=has_books)[at]

@@ -111,6 +111,9 @@ class BinanceSession:
         self._control(payload, now_ns)
         return []
 
+    def broken(self, symbol: str) -> None:
+        """Do nothing: no stream of changes is subscribed, as REST snapshots of books do not name their contract."""
+
     def tick(self, now_ns: int) -> list[bytes]:
         """Raise Reconnect for a dead connection; otherwise send what is due, and leave before the 24 hours are over."""
         if self._is_open and now_ns - self._opened_ns > self._life_ns:
@@ -215,7 +218,7 @@ SHARDS = {"BTC": 6, "ETH": 5}
 coins have fewer contracts and add one."""
 
 
-def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
+def _sessions(ccys: Sequence[str], now_ns: int, *, has_books: bool = False) -> list[Session]:  # noqa: ARG001
     shards = sum(SHARDS.get(ccy, 1) for ccy in ccys)
 
     def market(rows: list[Row]) -> dict[str, int]:

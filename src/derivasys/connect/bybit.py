@@ -50,7 +50,16 @@ Market = Literal["option", "linear"]
 class BybitSession:
     """One connection's conversation (see `connect.session.Session`): a share of a coin's options, or futures."""
 
-    def __init__(self, market: Market, ccys: Sequence[str], now_ns: int, shard: int = 0, shards: int = 1) -> None:
+    def __init__(
+        self,
+        market: Market,
+        ccys: Sequence[str],
+        now_ns: int,
+        shard: int = 0,
+        shards: int = 1,
+        *,
+        has_books: bool = False,
+    ) -> None:
         self.ws_path = f"/v5/public/{market}"
         self.relisting: list[str] = []
         self._channels = Subscriptions(TOPICS_PER_REQUEST, TOPIC_CHARS_MAX, STREAM_SILENCE_S_MAX, patience=2.0)
@@ -61,6 +70,7 @@ class BybitSession:
         """Topics for which the connection has no room."""
         self._market = market
         self._ccys = tuple(ccys)
+        self._has_books = has_books
         self._shard = shard
         self._shards = shards
         self._timer = RelistTimer(RELIST_EVERY_S, RELIST_DELAY_S, now_ns)
@@ -96,15 +106,17 @@ class BybitSession:
         cursor = reply.result.next_page_cursor
         if cursor:
             self.relisting.insert(0, f"{path.partition('&cursor=')[0]}&cursor={quote(cursor, safe='')}")
-        wanted = []
+        wanted: list[tuple[str, str]] = []
         for row in reply.result.rows:
             if not self._is_ours(row):
                 continue
-            topic = f"tickers.{row.symbol}"
-            stream = f"tickers {row.base_coin} {self._market}"
-            wanted.append((topic, stream))
-            if row.delivery_time.isdigit() and topic not in self._channels:
-                self._channels.expires(topic, int(row.delivery_time))
+            topics = {f"tickers.{row.symbol}": f"tickers {row.base_coin} {self._market}"}
+            if self._has_books:
+                topics[_book(row.symbol)] = ""
+            wanted += topics.items()
+            for topic in topics:
+                if row.delivery_time.isdigit() and topic not in self._channels:
+                    self._channels.expires(topic, int(row.delivery_time))
         if self._market == "option" and self._shard == 0:
             wanted += [(f"publicTrade.{coin}", "") for coin in sorted({row.base_coin for row in reply.result.rows})]
         self._want(wanted)
@@ -154,6 +166,10 @@ class BybitSession:
         if self._market == "linear":
             self._check_merging(topic.decode(errors="replace"), payload)
         return []
+
+    def broken(self, symbol: str) -> None:
+        """Subscribe to a contract's book anew: a snapshot follows. See `_check_merging` for futures."""
+        self._channels.renew(_book(symbol))
 
     def tick(self, now_ns: int) -> list[bytes]:
         """Raise Reconnect for a dead connection; otherwise send what is due."""
@@ -232,6 +248,10 @@ class BybitSession:
         return out
 
 
+def _book(symbol: str) -> str:
+    return f"orderbook.25.{symbol}"
+
+
 class _Row(Struct, rename="camel"):
     symbol: str
     status: str
@@ -269,11 +289,12 @@ _LISTING = msgspec.json.Decoder(_Listing)
 _CONTROL = msgspec.json.Decoder(_Control)
 
 
-def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
+def _sessions(ccys: Sequence[str], now_ns: int, *, has_books: bool = False) -> list[Session]:
+    counts = {ccy: SHARDS.get(ccy, 1) * (3 if has_books else 1) for ccy in ccys}
     shards: list[Session] = [
-        BybitSession("option", [ccy], now_ns, shard, SHARDS.get(ccy, 1))
-        for ccy in ccys
-        for shard in range(SHARDS.get(ccy, 1))
+        BybitSession("option", [ccy], now_ns, shard, count, has_books=has_books)
+        for ccy, count in counts.items()
+        for shard in range(count)
     ]
     return [*shards, BybitSession("linear", ccys, now_ns)]
 

@@ -52,13 +52,14 @@ class DeribitSession:
 
     ws_path = "/ws/api/v2"
 
-    def __init__(self, ccys: Sequence[str], now_ns: int) -> None:
+    def __init__(self, ccys: Sequence[str], now_ns: int, *, has_books: bool = False) -> None:
         self.relisting: list[str] = []
         self._channels = Subscriptions(CHANNELS_PER_CALL, CALL_BYTES_MAX, STREAM_SILENCE_S_MAX)
         self.refused = self._channels.refused
         """Channels asked for and missing from the acknowledgement."""
         self.subscribed = self._channels.subscribed
         self._ccys = frozenset(ccys)
+        self._has_books = has_books
         # Inverse contracts are listed under their coin, all linear ones under USDC.
         self._settlements = [ccy for ccy in ccys if ccy in INVERSE_CCYS] + ["USDC"]
         self._pending: dict[int, _Pending] = {}
@@ -88,6 +89,8 @@ class DeribitSession:
             if row.kind in ("option", "future") and row.base_currency in self._ccys
         ]
         channels = [f"ticker.{row.instrument_name}.100ms" for row in rows]
+        if self._has_books:
+            channels += [_book(row.instrument_name) for row in rows if row.kind == "option"]
         channels += dict.fromkeys(f"deribit_price_index.{row.price_index}" for row in rows if row.price_index)
         for settlement in self._settlements:
             channels += [
@@ -125,6 +128,10 @@ class DeribitSession:
                 self._channels.heard(channel, now_ns)
             return []
         return self._control(payload, now_ns)
+
+    def broken(self, symbol: str) -> None:
+        """Subscribe to a contract's book anew: unsubscribe first, or no snapshot comes."""
+        self._channels.renew(_book(symbol))
 
     def tick(self, now_ns: int) -> list[bytes]:
         """Raise Reconnect for a dead connection; otherwise send what is due."""
@@ -170,6 +177,7 @@ class DeribitSession:
         channel = f"ticker.{row.instrument_name}.100ms"
         if row.state in ("delivered", "closed", "archivized", "terminated", "settled"):
             self._channels.drop(channel)
+            self._channels.drop(_book(row.instrument_name))
         elif channel not in self._channels:
             self._timer.soon(now_ns)
 
@@ -186,6 +194,10 @@ class DeribitSession:
         call = {"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params}
         self._next_id += 1
         return orjson.dumps(call)
+
+
+def _book(symbol: str) -> str:
+    return f"book.{symbol}.100ms"
 
 
 def _stream_of(channel: str) -> str:
@@ -245,8 +257,8 @@ _CONTROL = msgspec.json.Decoder(_Control)
 _LIFECYCLE = msgspec.json.Decoder(_Lifecycle)
 
 
-def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
-    return [DeribitSession(ccys, now_ns)]
+def _sessions(ccys: Sequence[str], now_ns: int, *, has_books: bool = False) -> list[Session]:
+    return [DeribitSession(ccys, now_ns, has_books=has_books)]
 
 
 def _coins(payload: bytes) -> list[str]:

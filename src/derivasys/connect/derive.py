@@ -124,6 +124,9 @@ class DeriveSession:
         self._control(payload, now_ns)
         return self._send_queue(now_ns)
 
+    def broken(self, symbol: str) -> None:
+        """Do nothing: every message of the venue is whole."""
+
     def tick(self, now_ns: int) -> list[bytes]:
         """Raise Reconnect for a dead connection; otherwise send what is due."""
         if now_ns - self._last_frame_ns > SILENCE_S_MAX * _NS:
@@ -234,7 +237,7 @@ _ACKNOWLEDGEMENT = msgspec.json.Decoder(_Acknowledgement)
 _REPLY = msgspec.json.Decoder(_Reply)
 
 
-def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
+def _sessions(ccys: Sequence[str], now_ns: int, *, has_books: bool = False) -> list[Session]:  # noqa: ARG001
     return [DeriveSession(ccys, now_ns)]
 
 

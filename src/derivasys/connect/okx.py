@@ -33,8 +33,8 @@ PING_AFTER_S, PONG_S_MAX = 20.0, 8.0
 """The venue cuts a connection after 30 s without data; "ping" is bare text."""
 ANSWER_S_MAX = 10.0
 STREAM_SILENCE_S_MAX = 60.0
-STREAM_LIMITS = {"opt-summary": 20.0, "index-tickers": 75.0}
-"""Summaries come about every second, an index at least every minute."""
+STREAM_LIMITS = {"opt-summary": 20.0, "index-tickers": 75.0, "books": 75.0}
+"""Summaries come about every second, an index and a word of each still book at least every minute."""
 RELIST_DELAY_S, RELIST_EVERY_S = 2.0, 600.0
 NO_SUCH_FAMILY = frozenset({"51000", "51001", "51002"})
 _NS = 1_000_000_000
@@ -45,7 +45,7 @@ class OkxSession:
 
     ws_path = "/ws/v5/public"
 
-    def __init__(self, ccys: Sequence[str], now_ns: int) -> None:
+    def __init__(self, ccys: Sequence[str], now_ns: int, *, has_books: bool = False) -> None:
         self.relisting: list[str] = []
         self._channels = Subscriptions(
             ARGS_PER_REQUEST, REQUEST_BYTES_MAX, STREAM_SILENCE_S_MAX, STREAM_LIMITS, patience=2.0
@@ -54,6 +54,7 @@ class OkxSession:
         self.refused = self._channels.refused
         """Channels asked for and answered with an error."""
         self._ccys = frozenset(ccys)
+        self._has_books = has_books
         self._families: set[str] = set()
         self._budget = Budget(REQUESTS_PER_HOUR, REQUESTS_PER_HOUR / 3600, 1.0, now_ns)
         self._timer = RelistTimer(RELIST_EVERY_S, RELIST_DELAY_S, now_ns)
@@ -86,10 +87,12 @@ class OkxSession:
         for row in reply.data:
             if row.state not in ("live", "suspend") or row.rule_type == "xperp":
                 continue
-            channel = _channel("tickers", "instId", row.inst_id)
-            wanted.append((channel, f"tickers {row.inst_type} {row.inst_family}"))
-            if row.exp_time.isdigit() and channel not in self._channels:
-                self._channels.expires(channel, int(row.exp_time))
+            names = ["tickers", "books"] if self._has_books and row.inst_type == "OPTION" else ["tickers"]
+            for name in names:
+                channel = _channel(name, "instId", row.inst_id)
+                wanted.append((channel, f"{name} {row.inst_type} {row.inst_family}"))
+                if row.exp_time.isdigit() and channel not in self._channels:
+                    self._channels.expires(channel, int(row.exp_time))
         for family in sorted({row.inst_family for row in reply.data if row.inst_type == "OPTION"}):
             index = family.removesuffix("_UM")
             wanted += [
@@ -133,6 +136,10 @@ class OkxSession:
             self._control(payload, now_ns)
         return []
 
+    def broken(self, symbol: str) -> None:
+        """Subscribe to a contract's book anew: a snapshot follows."""
+        self._channels.renew(_channel("books", "instId", symbol))
+
     def tick(self, now_ns: int) -> list[bytes]:
         """Raise Reconnect for a dead connection; otherwise send what is due."""
         pings = []
@@ -175,6 +182,7 @@ class OkxSession:
         channel = _channel("tickers", "instId", row.inst_id)
         if row.state == "expired":
             self._channels.drop(channel)
+            self._channels.drop(_channel("books", "instId", row.inst_id))
         elif row.state == "live" and row.inst_family in self._families and channel not in self._channels:
             self._timer.soon(now_ns)
 
@@ -281,8 +289,8 @@ _PUSH = msgspec.json.Decoder(_Push)
 _CONTROL = msgspec.json.Decoder(_Control)
 
 
-def _sessions(ccys: Sequence[str], now_ns: int) -> list[Session]:
-    return [OkxSession(ccys, now_ns)]
+def _sessions(ccys: Sequence[str], now_ns: int, *, has_books: bool = False) -> list[Session]:
+    return [OkxSession(ccys, now_ns, has_books=has_books)]
 
 
 def _coins(payload: bytes) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -32,8 +32,8 @@ STAY_AWAY_S = {403: 600.0, 418: 600.0, 429: 10.0}
 RELIST_RETRY_S = 10.0
 """A live connection whose listing cannot be fetched tries again after this."""
 
-OnFrame = Callable[[str, bytes, int], None]
-"""(venue, payload, recv_ns): called for every frame and listing reply, on the event loop."""
+OnFrame = Callable[[str, bytes, int], Sequence[str]]
+"""(venue, payload, recv_ns) → contracts with a gap. Called for every frame and listing reply, on the event loop."""
 
 
 class Tap(Protocol):
@@ -189,7 +189,8 @@ class Connector:
         if self.tap is not None:
             record = self.tap.listing if session.is_listing(payload) else self.tap.received
             record(payload, now_ns)
-        self._on_frame(self.venue, payload, now_ns)
+        for symbol in self._on_frame(self.venue, payload, now_ns):
+            session.broken(symbol)
 
 
 def _drop(opening: asyncio.Task[_Listener]) -> None:

@@ -44,8 +44,21 @@ class Session(Protocol):
     def received(self, payload: bytes, now_ns: int) -> list[bytes]:
         """Take one frame; return answers. Raises Reconnect."""
 
+    def broken(self, symbol: str) -> None:
+        """A sequenced stream of a contract has a gap: ask for a snapshot of it by the venue's rule."""
+
     def tick(self, now_ns: int) -> list[bytes]:
         """Called about ten times a second: timers, paced subscriptions. Raises Reconnect."""
+
+
+class Sessions(Protocol):
+    """Makes a venue's conversations."""
+
+    def __call__(self, ccys: Sequence[str], now_ns: int, *, has_books: bool = False) -> list[Session]:
+        """Return the conversations to keep up about some coins, each on a connection of its own.
+
+        `has_books`: subscribe to the order books of options too, where the venue has such that start with a snapshot.
+        """
 
 
 class Venue(Struct, frozen=True):
@@ -59,8 +72,7 @@ class Venue(Struct, frozen=True):
     """REST paths whose replies together tell which coins options are listed on."""
     coins: Callable[[bytes], list[str]]
     """One such reply → coins. Raises msgspec.DecodeError."""
-    sessions: Callable[[Sequence[str], int], list[Session]]
-    """(ccys, now_ns) → the conversations to keep up, each on a connection of its own."""
+    sessions: Sessions
 
 
 class Backoff:

@@ -60,6 +60,8 @@ class Subscriptions:
         self._silence_s_max = silence_s_max
         self._limits = limits or {}
         self._patience = patience
+        self._renewed: set[str] = set()
+        """Being subscribed anew after a gap: further gaps until then tell nothing new."""
         self._wanted: dict[str, str] = {}
         """Channel → stream; '' for channels that may be silent."""
         self._expiries: dict[str, int] = {}
@@ -101,6 +103,7 @@ class Subscriptions:
         """Take note that the venue sends the channel."""
         self.awaiting.pop(channel, None)
         self.refused.discard(channel)
+        self._renewed.discard(channel)
         self.subscribed.add(channel)
         name = self._wanted.get(channel, "")
         if name:
@@ -124,10 +127,18 @@ class Subscriptions:
         self.awaiting.pop(channel, None)
         self._wanted.pop(channel, None)
         self._expiries.pop(channel, None)
+        self._renewed.discard(channel)
         self.subscribed.discard(channel)
         stream = self._stream_by_key.pop(channel.encode(), None)
         if stream is not None:
             stream.channels.discard(channel)
+
+    def renew(self, channel: str) -> None:
+        """Queue a channel whose sequence broke to be subscribed anew, which brings a snapshot."""
+        if channel in self.subscribed and channel not in self._renewed:
+            self._renewed.add(channel)
+            # A repeated subscription is acknowledged but sends nothing: unsubscribe first.
+            self.queue += [(False, [channel]), (True, [channel])]
 
     def expire(self, now_ns: int) -> bool:
         """Unsubscribe what has expired, in as few requests as possible; return whether anything had."""

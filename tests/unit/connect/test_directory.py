@@ -84,9 +84,7 @@ def test_a_venue_that_stops_telling_stays_what_it_was(world):
 @pytest.mark.parametrize(("ccys", "followed"), [((), ("BTC", "ETH", "SOL")), (("SOL", "XRP"), ("SOL",))])
 def test_a_feed_follows_what_is_listed_and_asked_for(ccys, followed):
     async def main():
-        origin = await open_origin(
-            Config(source="simulated", venues=("okx",), ccys=ccys), lambda: 0, lambda *frame: None
-        )
+        origin = await open_origin(Config(source="simulated", venues=("okx",), ccys=ccys), lambda: 0, lambda *frame: ())
         (feed,) = origin.feeds
         started, tasks = asyncio.Event(), []
 

@@ -48,7 +48,7 @@ def run_any(name, scenario, *, speed=1.0, ccys=("SOL",)) -> None:
         def session(now_ns):
             return VENUES[name].sessions(ccys, now_ns)[0]
 
-        connector = Connector(name, endpoint, session, clock, lambda *frame: None, random.Random(1))
+        connector = Connector(name, endpoint, session, clock, lambda *frame: (), random.Random(1))
         connector.tap = Tap()
         task = asyncio.create_task(connector.run())
         try:
@@ -75,7 +75,7 @@ def run(scenario) -> None:
             return sessions[-1]
 
         endpoint = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")
-        connector = Connector("bybit", endpoint, session, clock, lambda *frame: None, random.Random(1))
+        connector = Connector("bybit", endpoint, session, clock, lambda *frame: (), random.Random(1))
         task = asyncio.create_task(connector.run())
         try:
             async with asyncio.timeout(30.0):

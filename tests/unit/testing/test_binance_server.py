@@ -307,7 +307,7 @@ def test_a_listing_refused_to_this_region_is_told(chains, status):
             endpoint,
             lambda now_ns: venue.sessions(CCYS, now_ns)[0],
             clock,
-            lambda *_: None,
+            lambda *_: (),
             random.Random(1),
         )
         task = asyncio.create_task(connector.run())

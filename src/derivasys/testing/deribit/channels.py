@@ -7,12 +7,13 @@ only after a change, always the state at the time of sending.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import orjson
 
 from derivasys.testing.deribit import payloads
+from derivasys.testing.deribit.books import DEPTHS, Book
 from derivasys.testing.deribit.methods import Markets, find, ticker
 from derivasys.testing.deribit.rpc import Json
 from derivasys.testing.market import LifeEvent, Market
@@ -118,6 +119,29 @@ class QuoteTopic(TickerTopic):
         return payloads.quote(board, self.row)
 
 
+class BookTopic(TickerTopic):
+    """An order book: a snapshot and its changes, or with a depth the whole window each time."""
+
+    def __init__(
+        self, name: str, market: Market, symbol: str, row: int | None, ns: int, depth: int, ids: Iterator[int]
+    ) -> None:
+        super().__init__(name, market, symbol, row, ns)
+        self._book = Book(market, symbol, row, ids)
+        self._depth = depth
+
+    def body(self) -> bytes | None:
+        if self._depth:
+            return self._book.window(self._depth, self._time_ms())
+        return self._book.change(self._time_ms())
+
+    def snapshot(self) -> bytes | None:
+        return self.body() if self._depth else self._book.snapshot(self._time_ms())
+
+    def _time_ms(self) -> int:
+        board = self.market.board
+        return board.futures[self.symbol].time_ms if self.row is None else int(board.ticker["time_ms"][self.row])
+
+
 class ComputedTopic(Topic):
     """A channel whose message is computed from the present state, on a beat."""
 
@@ -163,10 +187,12 @@ def _printed(data: Json) -> Json:
     return printed
 
 
-def open_topic(name: str, markets: Markets, ticker_ns: int, now_ms: Callable[[], int]) -> Topic | None:
+def open_topic(
+    name: str, markets: Markets, ticker_ns: int, now_ms: Callable[[], int], ids: Iterator[int]
+) -> Topic | None:
     """Return the channel called `name`, None when there is none: unknown contract or interval.
 
-    `ticker_ns` is what 100ms means for tickers (other than 100 ms only in load tests).
+    `ticker_ns` is what 100ms means for tickers (other than 100 ms only in load tests); `ids` are those of book changes.
     """
     head, _, rest = name.partition(".")
     match head:
@@ -186,6 +212,8 @@ def open_topic(name: str, markets: Markets, ticker_ns: int, now_ms: Callable[[],
             if ns is None or found is None or _is_delivered(*found):
                 return None
             return TickerTopic(name, found[0], symbol, found[1], ns)
+        case "book":
+            return _book_topic(name, rest, markets, ids)
         case "quote" | "incremental_ticker":
             found = find(markets, rest)
             if found is None or _is_delivered(*found):
@@ -193,6 +221,20 @@ def open_topic(name: str, markets: Markets, ticker_ns: int, now_ms: Callable[[],
             kind = QuoteTopic if head == "quote" else IncrementalTopic
             return kind(name, found[0], rest, found[1])
     return None
+
+
+def _book_topic(name: str, rest: str, markets: Markets, ids: Iterator[int]) -> Topic | None:
+    symbol, *parts = rest.split(".")
+    found = find(markets, symbol)
+    if found is None or _is_delivered(*found) or not parts or parts[-1] not in INTERVALS_NS:
+        return None
+    if len(parts) == 3 and parts[0] == "none" and parts[1] in DEPTHS:
+        depth = int(parts[1])
+    elif len(parts) == 1:
+        depth = 0
+    else:
+        return None
+    return BookTopic(name, found[0], symbol, found[1], INTERVALS_NS[parts[-1]], depth, ids)
 
 
 def _is_delivered(market: Market, row: int | None) -> bool:

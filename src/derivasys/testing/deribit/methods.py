@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from derivasys.testing.deribit import payloads
+from derivasys.testing.deribit.books import sides
 from derivasys.testing.deribit.rpc import Json, invalid_params, not_found
 from derivasys.testing.deribit_names import expiry_name
 from derivasys.testing.market import Market
@@ -15,6 +16,7 @@ from derivasys.testing.market.board import DELIVERED, OPEN
 Markets = Sequence[Market]
 Method = Callable[[Markets, Json, int], Any]
 
+BOOK_DEPTHS = {"1", "5", "10", "20", "50", "100", "1000", "10000"}
 ALIASES = {"any", "BTC", "ETH", "SOL", "USDC", "USDT", "EURR"}
 """Currencies that are known to the venue, listed here or not."""
 
@@ -146,6 +148,16 @@ def _ticker(markets: Markets, params: Json, _now_ms: int) -> Json:
     return ticker(market, symbol, row)
 
 
+def _get_order_book(markets: Markets, params: Json, _now_ms: int) -> Json:
+    market, row, symbol = _found(markets, params)
+    depth = params.get("depth", 5)
+    if str(depth) not in BOOK_DEPTHS:
+        raise invalid_params("depth", "must be one of 1, 5, 10, 20, 50, 100, 1000, 10000")
+    bids, asks = ([list(level) for level in side.items()][: int(depth)] for side in sides(market, symbol, row))
+    now = ticker(market, symbol, row)
+    return now | {"change_id": now["timestamp"], "bids": bids, "asks": asks}
+
+
 def _get_index_price(markets: Markets, params: Json, _now_ms: int) -> Json:
     name = _string(params, "index_name")
     for market in markets:
@@ -186,6 +198,7 @@ METHODS: dict[str, Method] = {
     "public/get_expirations": _get_expirations,
     "public/get_book_summary_by_currency": _get_book_summary,
     "public/ticker": _ticker,
+    "public/get_order_book": _get_order_book,
     "public/get_index_price": _get_index_price,
     "public/get_delivery_prices": _get_delivery_prices,
     "public/get_time": _get_time,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -49,6 +50,7 @@ class Venue:
         """(what a change is, of which contract or family) → channels that wait for it."""
         self._dirty: dict[str, Topic] = {}
         self._platform_ns = 0
+        self._change_ids = itertools.count(193_809_616_666, 31)
 
     # --- sessions ---
 
@@ -169,7 +171,7 @@ class Venue:
             return self._topics[name]
         if is_named(name, self.faults.refused):
             return None
-        topic = open_topic(name, self.markets, self._ticker_ns, lambda: self._now_ns // 1_000_000)
+        topic = open_topic(name, self.markets, self._ticker_ns, lambda: self._now_ns // 1_000_000, self._change_ids)
         if topic is not None:
             self._topics[name] = topic
             for key in topic.keys or ("",):
