@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from derivasys.decode.book import Book
+from derivasys.decode.known import Known
 from derivasys.decode.text import Amount, Millis, Positive, failed, implied_vol
 from derivasys.expiry import expiry_ms
 from derivasys.messages import (
@@ -40,10 +41,10 @@ from derivasys.messages import (
 )
 
 VENUE = "bybit"
+BOOKS_MAX = 65_536
+"""Order books of one decoder; a message about one more is refused as BAD_VALUE."""
 FEES: dict[PriceUnit, TakerFee] = {"quote": TakerFee(0.0003, 0.07)}
 """Without any discount tier (bybit.com, Bybit Option Fees Explained)."""
-KNOWN_MAX = 65_536
-"""Instruments and order books remembered; a message about one more is refused as BAD_VALUE."""
 _MS = 1_000_000
 
 # The day has no leading zero; only a trailing -USDT tells the two series of one strike and expiry apart.
@@ -100,7 +101,7 @@ class Decoder:
     """Decodes Bybit's messages; remembers listed contracts, the tickers of futures and order books."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._known = Known(_Known, contract)
         self._books: dict[str, Book] = {}
         """By topic."""
 
@@ -113,7 +114,7 @@ class Decoder:
             if payload.find(b'"topic":"tickers.', 0, 128) >= 0:
                 message = _TICKER.decode(payload)
                 row = message.data
-                known = self._known.get(row.symbol) or self._know(row.symbol, recv_ns)
+                known = self._known.get(row.symbol) or self._known.of(row.symbol, recv_ns)
                 if known.contract.kind == "option":
                     return _ticker_events(known, row, message.ts, recv_ns)
             return self._other(payload, recv_ns)
@@ -150,19 +151,6 @@ class Decoder:
             return []
         raise DecodeError(RejectReason.UNKNOWN_MESSAGE, f"topic {topic!r}")
 
-    def _know(self, symbol: str, recv_ns: int) -> _Known:
-        known = self._known.get(symbol)
-        return self._remember(contract(symbol), recv_ns) if known is None else known
-
-    def _remember(self, of: Contract, recv_ns: int) -> _Known:
-        if len(self._known) >= KNOWN_MAX:
-            now_ms = recv_ns // _MS
-            self._known = {name: at for name, at in self._known.items() if (at.contract.expiry or now_ms) >= now_ms}
-        if len(self._known) >= KNOWN_MAX:
-            raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: more than {KNOWN_MAX} instruments")
-        known = self._known[of.symbol] = _Known(of)
-        return known
-
     # --- pushes ---
 
     def _ticker(self, envelope: _Envelope, recv_ns: int) -> list[Event]:
@@ -171,7 +159,7 @@ class Decoder:
         symbol = changed.get("symbol")
         if not isinstance(symbol, str):
             raise DecodeError(RejectReason.BAD_SHAPE, "ticker without symbol")
-        known = self._know(symbol, recv_ns)
+        known = self._known.of(symbol, recv_ns)
         if known.contract.kind == "option":
             return _ticker_events(known, _TICKER_ROW.decode(envelope.data), envelope.ts, recv_ns)
         if envelope.type == "delta":
@@ -184,11 +172,11 @@ class Decoder:
 
     def _book(self, topic: str, is_snapshot: bool, row: _BookRow, ts: int, recv_ns: int) -> list[Event]:
         """Update ids rise by one. Ids seen before are dropped; a jump loses the book until the next snapshot."""
-        known = self._know(row.s, recv_ns)
+        known = self._known.of(row.s, recv_ns)
         book = self._books.get(topic)
         if is_snapshot:
-            if book is None and len(self._books) >= KNOWN_MAX:
-                raise DecodeError(RejectReason.BAD_VALUE, f"more than {KNOWN_MAX} books")
+            if book is None and len(self._books) >= BOOKS_MAX:
+                raise DecodeError(RejectReason.BAD_VALUE, f"more than {BOOKS_MAX} books")
             book = self._books[topic] = Book(_levels(row.s, row.b), _levels(row.s, row.a), row.u)
         elif book is not None and row.u <= book.last_id:
             return []
@@ -203,7 +191,7 @@ class Decoder:
     def _trade(self, row: _Trade | _RestTrade, recv_ns: int) -> Event:
         if isinstance(row, _RestTrade):
             row = _Trade(row.symbol, row.time, row.price, row.size, row.side, row.exec_id, row.is_block_trade, row.iv)
-        known = self._know(row.s, recv_ns)
+        known = self._known.of(row.s, recv_ns)
         if not (row.p > 0.0 and row.v > 0.0):
             raise DecodeError(RejectReason.BAD_VALUE, f"{row.s}: trade of {row.v} at {row.p}")
         size = row.v / row.p if known.is_in_dollars else row.v
@@ -219,7 +207,7 @@ class Decoder:
         if shape.s is not None and shape.u is not None:
             row = _BOOK.decode(result)
             book = Book(_levels(row.s, row.b), _levels(row.s, row.a), row.u)
-            return [_book_quote(self._know(row.s, recv_ns), book, shape.ts or time, recv_ns)]
+            return [_book_quote(self._known.of(row.s, recv_ns), book, shape.ts or time, recv_ns)]
         rows = shape.rows
         if not rows or bytes(memoryview(rows[0])[:1]) != b"{":
             return []
@@ -231,7 +219,7 @@ class Decoder:
         if first.bid1_price is not None:
             events: list[Event] = []
             for ticker in map(_REST_TICKER.decode, rows):
-                events += _ticker_events(self._know(ticker.symbol, recv_ns), ticker.as_ticker(), time, recv_ns)
+                events += _ticker_events(self._known.of(ticker.symbol, recv_ns), ticker.as_ticker(), time, recv_ns)
             return events
         if first.service_types is not None:
             return [_status(row, time, recv_ns) for row in map(_STATUS.decode, rows)]
@@ -263,7 +251,7 @@ class Decoder:
     def _relist(self, of: Contract, recv_ns: int) -> None:
         known = self._known.get(of.symbol)
         if known is None:
-            self._remember(of, recv_ns)
+            self._known.remember(of, recv_ns)
         else:
             known.contract = of
 

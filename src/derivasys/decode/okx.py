@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from derivasys.decode.book import Book
+from derivasys.decode.known import Known
 from derivasys.decode.text import Amount, Millis, Positive, failed, implied_vol, number
 from derivasys.expiry import expiry_ms_of_digits
 from derivasys.messages import (
@@ -46,10 +47,12 @@ from derivasys.messages import (
 )
 
 VENUE = "okx"
+BOOKS_MAX = 65_536
+"""Order books of one decoder; a message about one more is refused as BAD_VALUE."""
+FAMILIES_MAX = 1024
+"""Families whose tick bands are kept."""
 FEES: dict[PriceUnit, TakerFee] = {"coin": TakerFee(0.0003, 0.07), "quote": TakerFee(0.0003, 0.07)}
 """Without any discount tier (okx.com, Trading Fee Rules FAQ, as of 2025-05-15)."""
-KNOWN_MAX = 65_536
-"""Instruments and order books remembered; a message about one more is refused as BAD_VALUE."""
 COINS_PER_CONTRACT = {"BTC-USD": 0.01, "ETH-USD": 0.1}
 """Of the inverse option families, in 2026. (In 2022 it was ten times as much: recordings carry their listing.)"""
 DOLLARS_PER_CONTRACT = {"BTC": 100.0}
@@ -126,7 +129,7 @@ class Decoder:
     """Decodes OKX's messages; remembers contract terms, last marks, last trade ids and the books of delta channels."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._known = Known(_Known, contract)
         self._books: dict[tuple[str, str], Book] = {}
         """By channel and instId."""
         self._ticks: dict[str, tuple[tuple[float, float], ...]] = {}
@@ -193,23 +196,10 @@ class Decoder:
                 return self._readers[channel](data, recv_ns)
         return []
 
-    def _know(self, symbol: str, recv_ns: int) -> _Known:
-        known = self._known.get(symbol)
-        return self._remember(contract(symbol), recv_ns) if known is None else known
-
-    def _remember(self, of: Contract, recv_ns: int) -> _Known:
-        if len(self._known) >= KNOWN_MAX:
-            now_ms = recv_ns // _MS
-            self._known = {name: at for name, at in self._known.items() if (at.contract.expiry or now_ms) >= now_ms}
-        if len(self._known) >= KNOWN_MAX:
-            raise DecodeError(RejectReason.BAD_VALUE, f"{of.symbol}: more than {KNOWN_MAX} instruments")
-        known = self._known[of.symbol] = _Known(of)
-        return known
-
     # --- rows → events ---
 
     def _ticker(self, row: _Ticker, recv_ns: int) -> Event:
-        known = self._known.get(row.inst_id) or self._know(row.inst_id, recv_ns)
+        known = self._known.get(row.inst_id) or self._known.of(row.inst_id, recv_ns)
         bid: float | None = row.bid_px or None
         ask: float | None = row.ask_px or None
         bid_size = ask_size = None
@@ -231,7 +221,7 @@ class Decoder:
         events: list[Event] = []
         forwards: dict[tuple[str, int], float] = {}
         for row in _SUMMARIES.decode(data):
-            known = self._know(row.inst_id, recv_ns)
+            known = self._known.of(row.inst_id, recv_ns)
             of = known.contract
             known.iv = implied_vol(number(row.mark_vol))
             if of.price_unit == "coin":
@@ -248,19 +238,19 @@ class Decoder:
         return events
 
     def _mark(self, row: _Mark, recv_ns: int) -> Event:
-        known = self._know(row.inst_id, recv_ns)
+        known = self._known.of(row.inst_id, recv_ns)
         known.price = None if row.mark_px == "" else row.mark_px
         return Mark(known.contract, recv_ns, row.ts * _MS, known.price, known.iv)
 
     def _open_interest(self, row: _OpenInterest, recv_ns: int) -> Event:
-        known = self._know(row.inst_id, recv_ns)
+        known = self._known.of(row.inst_id, recv_ns)
         coins = None if row.oi_ccy == "" else row.oi_ccy
         return Mark(known.contract, recv_ns, row.ts * _MS, known.price, known.iv, None, coins)
 
     def _trades(self, data: Raw, recv_ns: int) -> list[Event]:
         events: list[Event] = []
         for row in _TRADES.decode(data):
-            known = self._know(row.inst_id, recv_ns)
+            known = self._known.of(row.inst_id, recv_ns)
             if known.last_trade == row.trade_id:
                 continue  # sent again from the venue's cache after a subscription
             if not (row.px > 0.0 and row.sz > 0.0):
@@ -281,8 +271,8 @@ class Decoder:
         if arg.channel in _WINDOW_BOOKS:
             book = Book(bids, asks, 0)
         elif action == "snapshot":
-            if book is None and len(self._books) >= KNOWN_MAX:
-                raise DecodeError(RejectReason.BAD_VALUE, f"more than {KNOWN_MAX} books")
+            if book is None and len(self._books) >= BOOKS_MAX:
+                raise DecodeError(RejectReason.BAD_VALUE, f"more than {BOOKS_MAX} books")
             book = self._books[arg.channel, symbol] = Book(bids, asks, row.seq_id)
         elif book is not None and book.last_id == row.prev_seq_id:
             # An idle frame (seqId = prevSeqId, no levels) and a reset (seqId below prevSeqId) both continue the book.
@@ -291,9 +281,9 @@ class Decoder:
         else:
             expected = None if book is None else book.last_id
             self._books.pop((arg.channel, symbol), None)
-            ccy = self._know(symbol, recv_ns).contract.ccy
+            ccy = self._known.of(symbol, recv_ns).contract.ccy
             return Gap(VENUE, symbol, ccy, recv_ns, row.ts * _MS, expected, row.prev_seq_id)
-        known = self._know(symbol, recv_ns)
+        known = self._known.of(symbol, recv_ns)
         bid, ask, bid_contracts, ask_contracts = book.best()
         bid_size = None if bid is None or bid_contracts is None else known.size(bid_contracts, bid)
         ask_size = None if ask is None or ask_contracts is None else known.size(ask_contracts, ask)
@@ -303,7 +293,7 @@ class Decoder:
 
     def _learn_ticks(self, data: Raw, recv_ns: int) -> list[Event]:
         for row in _TICK_BANDS.decode(data):
-            if len(self._ticks) < KNOWN_MAX:
+            if len(self._ticks) < FAMILIES_MAX:
                 self._ticks[row.inst_family] = tuple(sorted((band.min_px, band.tick_sz) for band in row.tick_band))
         return []
 
@@ -327,7 +317,7 @@ class Decoder:
                 self._books.pop((channel, row.inst_id), None)
             known = _Known(of)
         else:
-            known = self._known.get(row.inst_id) or self._remember(of, recv_ns)
+            known = self._known.get(row.inst_id) or self._known.remember(of, recv_ns)
             known.contract = of
         if row.ct_val and row.ct_mult:
             if of.kind == "option" or row.ct_val_ccy == of.ccy:

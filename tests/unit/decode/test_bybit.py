@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from derivasys.decode import bybit
+from derivasys.decode import known
 from derivasys.decode.bybit import Decoder, contract
 from derivasys.messages import (
     DecodeError,
@@ -249,7 +249,7 @@ class TestListing:
         assert (swap.contract.kind, swap.contract.expiry) == ("perpetual", None)
 
     def test_a_decoder_remembers_only_so_many_instruments(self, monkeypatch):
-        monkeypatch.setattr(bybit, "KNOWN_MAX", 1)
+        monkeypatch.setattr(known, "KNOWN_MAX", 1)
         decoder = Decoder()
         decoder.decode(ticker(), 1)
         with pytest.raises(DecodeError) as error:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from derivasys.decode import okx
+from derivasys.decode import known, okx
 from derivasys.decode.okx import Decoder, contract
 from derivasys.messages import (
     DecodeError,
@@ -148,7 +148,7 @@ class TestContractTerms:
         assert events(push("tickers", {**TICKER, "instId": "BTC-USDT"}))[0].bid_size == 17.0
 
     def test_a_decoder_remembers_only_so_many_instruments(self, monkeypatch):
-        monkeypatch.setattr(okx, "KNOWN_MAX", 1)
+        monkeypatch.setattr(known, "KNOWN_MAX", 1)
         decoder = Decoder()
         decoder.decode(ticker(), 1)
         decoder.decode(ticker(), 1)
