@@ -426,6 +426,26 @@ def test_maintenance(client: Client) -> None:
     assert "result" in client.call("public/status")
 
 
+def test_a_moment_of_settlement(client: Client) -> None:
+    client.venue.faults.is_settling = True
+    assert client.call("public/get_time")["error"]["code"] == 10041
+    assert client.call("public/subscribe", channels=[NEAR])["error"]["code"] == 10041
+    client.venue.faults.is_settling = False
+    assert "result" in client.call("public/get_time")
+
+
+def test_the_last_trades_are_those_of_the_channel(client: Client) -> None:
+    client.subscribe("trades.option.BTC.100ms")
+    told = [row for data in of(client.wait(30.0), "trades.option.BTC.100ms") for row in data]
+    assert len(told) > 3
+    found = client.call("public/get_last_trades_by_currency", currency="BTC", count=100)["result"]["trades"]
+    assert found == told[::-1]
+    name, sequence = told[-1]["instrument_name"], told[-1]["trade_seq"]
+    found = client.call("public/get_last_trades_by_instrument", instrument_name=name, start_seq=sequence)["result"]
+    assert found == {"trades": [told[-1]], "has_more": False}
+    assert client.call("public/get_last_trades_by_instrument", count=3)["error"]["code"] == -32602
+
+
 def test_a_locked_index(client: Client) -> None:
     client.subscribe("platform_state")
     client.venue.faults.locked.add("btc_usd")

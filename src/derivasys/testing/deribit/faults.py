@@ -16,6 +16,8 @@ class Faults(Losses):
     """Channels left out of acknowledgements, without an error."""
     maintenance: bool = False
     """Every method but public/test and public/status answers 11051."""
+    is_settling: bool = False
+    """The same methods answer 10041, as for a moment at 08:00 UTC."""
     locked: set[str] = field(default_factory=set)
     """Indices whose contracts are locked: public/status and platform_state say so."""
     rate_limited: bool = False

@@ -49,6 +49,10 @@ def system_maintenance() -> RpcError:
     return RpcError(11051, "system_maintenance")
 
 
+def settlement_in_progress() -> RpcError:
+    return RpcError(10041, "settlement_in_progress")
+
+
 class Request(Struct, frozen=True):
     """One call; `id` is None when the caller gave none."""
 

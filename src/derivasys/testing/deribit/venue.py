@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,12 @@ from derivasys.testing.market import Market, MarketUpdate
 REQUEST_BYTES_MAX = 32 << 10
 PLATFORM_NS = 5_000_000_000
 """How often platform_state repeats itself while nothing is locked."""
+TRADES_MAX = 1000
+"""Prints that can be asked for over REST."""
+LAST_TRADES = {
+    "public/get_last_trades_by_instrument": "instrument_name",
+    "public/get_last_trades_by_currency": "currency",
+}
 RATE_LIMIT_CLOSE = (1008, "too_many_requests")
 
 
@@ -50,6 +57,8 @@ class Venue:
         """(what a change is, of which contract or family) → channels that wait for it."""
         self._dirty: dict[str, Topic] = {}
         self._platform_ns = 0
+        self._trades: deque[tuple[str, Json]] = deque(maxlen=TRADES_MAX)
+        """(settlement currency, print), oldest first."""
         self._change_ids = itertools.count(193_809_616_666, 31)
 
     # --- sessions ---
@@ -109,11 +118,31 @@ class Venue:
             locked = sorted(self.faults.locked)
             return {"locked": "partial" if locked else "false", "locked_indices": locked}
         function = METHODS.get(method)
-        if function is None:
+        if function is None and method not in LAST_TRADES:
             raise rpc.method_not_found()
-        if self.faults.maintenance and method != "public/test":
-            raise rpc.system_maintenance()
+        self._check_open(method)
+        if function is None:
+            return self._last_trades(LAST_TRADES[method], params)
         return function(self.markets, params, now_ns // 1_000_000)
+
+    def _check_open(self, method: str) -> None:
+        if method == "public/test":
+            return
+        if self.faults.maintenance:
+            raise rpc.system_maintenance()
+        if self.faults.is_settling:
+            raise rpc.settlement_in_progress()
+
+    def _last_trades(self, key: str, params: Json) -> Json:
+        """Return the newest prints of a contract or a currency, newest first."""
+        wanted, count, start = params.get(key), params.get("count", 10), params.get("start_seq", 0)
+        if not isinstance(wanted, str) or not str(count).isdigit() or not str(start).isdigit():
+            raise rpc.invalid_params(key, "must name what trades are asked for")
+        found = [
+            made for family, made in self._trades
+            if wanted in (made["instrument_name"], family, "any") and made["trade_seq"] >= int(start)
+        ]  # fmt: skip
+        return {"trades": found[: -1 - int(count) : -1], "has_more": len(found) > int(count)}
 
     def _session_call(self, session: Session, request: Request, now_ns: int) -> Any:
         method, params = request.method, request.params
@@ -143,8 +172,7 @@ class Venue:
         """Acknowledge the channels that exist, in any order, then send their first messages."""
         if self.faults.rate_limited:
             raise rpc.too_many_requests()
-        if self.faults.maintenance:
-            raise rpc.system_maintenance()
+        self._check_open("public/subscribe")
         names = _channels(request.params)
         if any(name.endswith(".raw") for name in names):
             raise rpc.raw_unauthorized()
@@ -214,6 +242,7 @@ class Venue:
             self._dirty.update(waiting.get(("index", board.family.name), {}))
         for made in update.prints:
             keys = (board.symbols[made.row], board.family.name)
+            self._trades.append((board.family.settle, trade(board, made)))
             for name, topic in [t for k in keys for t in waiting.get(("trade", k), {}).items()]:
                 topic.queue.append(trade(board, made))
                 self._dirty[name] = topic
