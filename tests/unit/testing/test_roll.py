@@ -66,9 +66,13 @@ class Conversation:
         return {channel for session, _ in self.wires for channel in session.subscribed}
 
 
-@pytest.mark.parametrize("name", ["okx", "bybit"])
+def markets_of(server):
+    return server.venue.markets if hasattr(server.venue, "markets") else server.venue.view.markets
+
+
+@pytest.mark.parametrize("name", ["bybit", "deribit", "derive", "okx"])
 def test_the_roll(name):
-    board = Conversation(name, "BTC").server.venue.view.markets[0].board
+    board = markets_of(Conversation(name, "BTC").server)[0].board
     first = board.expiries[0].ms
     talk = Conversation(name, "BTC", first * 10**6 - 30 * S)
     talk.run(20)
@@ -76,7 +80,7 @@ def test_the_roll(name):
     talk.pipeline.drain(talk.clock.now_ns())
     assert chain.expiries[0] == first
     before, listings = set(chain.expiries), talk.listings
-    gone = {symbol for market in talk.server.venue.view.markets for symbol in market.board.symbols[:1]}
+    gone = {symbol for market in markets_of(talk.server) for symbol in market.board.symbols[:1]}
     assert all(any(symbol in channel for channel in talk.subscribed) for symbol in gone)
     talk.run(50)
     talk.pipeline.drain(talk.clock.now_ns())
@@ -84,7 +88,7 @@ def test_the_roll(name):
     added = set(chain.expiries) - before
     assert added
     assert not any(symbol in channel for channel in talk.subscribed for symbol in gone)
-    for market in talk.server.venue.view.markets:
+    for market in markets_of(talk.server):
         board = market.board
         for row in board.open_rows().tolist():
             assert any(f"{board.symbols[row]}" in channel for channel in talk.subscribed)
@@ -101,7 +105,7 @@ def test_ten_minutes_of_quiet_options_cost_no_connection(name):
     """Streams that are only quiet are asked for their state now and then, within the venue's limits."""
     talk = Conversation(name, "SOL")
     talk.server.venue.view.set_rate(0.001)
-    for market in talk.server.venue.view.markets:
+    for market in markets_of(talk.server):
         market._manner = type(market._manner)(prints_per_s=0.0)
     talk.run(600)
     asked = [orjson.loads(payload) for _, far in talk.wires for payload in far.take()]
