@@ -12,20 +12,21 @@ from typing import Any
 
 import msgspec
 
-from derivasys.wire import messages
+from derivasys.wire import documents, expanded_messages, messages
 
 PATH = Path(__file__).with_name("schemas.json")
 
 ROOTS: dict[str, Any] = {
     "ServerMessage": messages.ServerMessage,
+    "ExpandedServerMessage": expanded_messages.ExpandedServerMessage,
     "ClientMessage": messages.ClientMessage,
-    "SurfaceDocument": messages.SurfaceDocument,
-    "LevelsDocument": messages.LevelsDocument,
-    "TenorsDocument": messages.TenorsDocument,
-    "ThroughDocument": messages.ThroughDocument,
-    "DiagnosticsDocument": messages.DiagnosticsDocument,
-    "SiteConfig": messages.SiteConfig,
-    "Problem": messages.Problem,
+    "SurfaceDocument": documents.SurfaceDocument,
+    "LevelsDocument": documents.LevelsDocument,
+    "TenorsDocument": documents.TenorsDocument,
+    "ThroughDocument": documents.ThroughDocument,
+    "DiagnosticsDocument": documents.DiagnosticsDocument,
+    "SiteConfig": documents.SiteConfig,
+    "Problem": documents.Problem,
 }
 
 

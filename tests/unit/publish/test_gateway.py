@@ -207,7 +207,7 @@ def test_who_leaves_is_forgotten_and_its_class_stops(bench):
     wire = bench.join()
     bench.gateway.on_close(wire)
     assert bench.gateway.clients == 0
-    assert bench.gateway.feeds["BTC"].publish(200) == {}
+    assert bench.gateway.feeds["BTC"].publish() == {}
 
 
 def test_clients_are_bounded(bench, monkeypatch):

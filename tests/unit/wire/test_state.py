@@ -12,7 +12,9 @@ from derivasys.surface import NodeConventions
 from derivasys.wire import messages as m
 from derivasys.wire.feed import TABLES, Feed
 from derivasys.wire.state import price_decimals, state_of, strike_key
+from derivasys.wire.variant import Variant
 
+EACH = Variant(rate_ms=50)
 LATER_MS = WEEK_MS + 7 * DAY_MS
 
 
@@ -27,8 +29,8 @@ def surface():
 def snapshot(surface, channel):
     feed = Feed("BTC", "e")
     feed.update(state_of(surface))
-    feed.activate(50)
-    return msgspec.json.decode(feed.snapshot(50, channel), type=m.ServerMessage)
+    feed.activate(EACH)
+    return msgspec.json.decode(feed.snapshot(EACH, channel), type=m.ServerMessage)
 
 
 @pytest.mark.parametrize("channel", [*TABLES, "fit"])
