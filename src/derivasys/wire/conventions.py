@@ -14,7 +14,8 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from derivasys.nodes import deltas, tenors
-from derivasys.surface import STATES, VERDICTS, DeltaConvention, FlyConvention
+from derivasys.smiles import DeltaConvention, FlyConvention
+from derivasys.surface import STATES, VERDICTS
 from derivasys.wire.published import State
 from derivasys.wire.table import Layout, Path, Table
 

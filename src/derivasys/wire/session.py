@@ -13,7 +13,7 @@ import msgspec
 import orjson
 from msgspec import UNSET, Struct, structs
 
-from derivasys.surface import DeltaConvention, FlyConvention
+from derivasys.smiles import DeltaConvention, FlyConvention
 from derivasys.wire import messages as m
 from derivasys.wire.published import WITH_NODES
 from derivasys.wire.variant import Form, Variant

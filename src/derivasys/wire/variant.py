@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from derivasys.surface import DeltaConvention, FlyConvention
+from derivasys.smiles import DeltaConvention, FlyConvention
 
 RATES_MS = (50, 200, 1000)
 RATE_MS_DEFAULT = 200

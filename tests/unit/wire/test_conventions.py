@@ -7,7 +7,7 @@ from tests.boards import DAY_MS, NOW_NS, WEEK_MS, smile_board
 
 from derivasys.calibrate import Rules
 from derivasys.pipeline import Pipeline
-from derivasys.surface import NodeConventions
+from derivasys.smiles import NodeConventions
 from derivasys.wire import expanded_messages as x
 from derivasys.wire.conventions import column, restate
 from derivasys.wire.feed import STREAMED, Feed

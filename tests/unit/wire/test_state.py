@@ -8,7 +8,7 @@ from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option, smile_board
 from derivasys.calibrate import Rules
 from derivasys.messages import Quote
 from derivasys.pipeline import Pipeline
-from derivasys.surface import NodeConventions
+from derivasys.smiles import NodeConventions
 from derivasys.wire import messages as m
 from derivasys.wire.feed import TABLES, Feed
 from derivasys.wire.state import price_decimals, state_of, strike_key
