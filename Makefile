@@ -48,8 +48,9 @@ browser:  ## Chromium for the browser tests, where it can be installed
 bench: setup  ## make bench NAME=pipeline
 	$(BIN)/derivasys bench $(NAME)
 
-types: setup  ## generated files: JSON Schemas and the TypeScript types
+types: setup  ## generated files: JSON Schemas, the two API documents, the TypeScript types
 	$(BIN)/python -m derivasys.wire.schema
+	$(BIN)/python -m derivasys.publish.api_documents docs
 	cd clients/typescript && npm run types
 
 lock:  ## requirements/*.txt from pyproject.toml (needs uv)

@@ -73,14 +73,14 @@ class Smiles:
         an expiry that is not listed.
         """
         curve = self.curve(expiry, tau)
-        w = self._w(curve, self.k_of(curve, strike, k, delta))
+        w = self.w_of(curve, self.k_of(curve, strike, k, delta))
         return np.asarray(np.sqrt(w / curve.tau))
 
     def total_variance(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
                        k: Numbers | None = None, delta: Numbers | None = None) -> Floats:  # fmt: skip
         """Return w = vol² tau at the same places."""
         curve = self.curve(expiry, tau)
-        return self._w(curve, self.k_of(curve, strike, k, delta))
+        return self.w_of(curve, self.k_of(curve, strike, k, delta))
 
     def density(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
                 k: Numbers | None = None) -> Floats:  # fmt: skip
@@ -134,7 +134,8 @@ class Smiles:
         return np.array(roots).reshape(targets.shape)
 
     @staticmethod
-    def _w(curve: Curve, k: Floats) -> Floats:
+    def w_of(curve: Curve, k: Floats) -> Floats:
+        """Return total variance at k, NaN where it is not positive."""
         w = np.empty(k.size)
         fill_w(k.ravel(), curve.numbers, curve.kind, w)
         return np.where(w > 0.0, w, np.nan).reshape(k.shape)

@@ -39,14 +39,18 @@ export interface Wire {
   Conventions: Conventions
   DiagnosticsDocument: DiagnosticsDocument
   ErrorMessage: ErrorMessage
+  ExpandedLevelsDocument: ExpandedLevelsDocument
   ExpandedLevelsPatch: ExpandedLevelsPatch
   ExpandedLevelsSnapshot: ExpandedLevelsSnapshot
   ExpandedServerMessage: ExpandedServerMessage
   ExpandedSmile: ExpandedSmile
+  ExpandedSurfaceDocument: ExpandedSurfaceDocument
   ExpandedSurfacePatch: ExpandedSurfacePatch
   ExpandedSurfaceSnapshot: ExpandedSurfaceSnapshot
   ExpandedTenorPatch: ExpandedTenorPatch
   ExpandedTenorSnapshot: ExpandedTenorSnapshot
+  ExpandedTenorsDocument: ExpandedTenorsDocument
+  ExpandedThroughDocument: ExpandedThroughDocument
   ExpandedThroughPatch: ExpandedThroughPatch
   ExpandedThroughSnapshot: ExpandedThroughSnapshot
   ExpiryFit: ExpiryFit
@@ -54,6 +58,7 @@ export interface Wire {
   ExpiryThrough: ExpiryThrough
   FitStatus: FitStatus
   ForwardPrice: ForwardPrice
+  Health: Health
   Level: Level
   LevelPoint: LevelPoint
   LevelsDocument: LevelsDocument
@@ -63,6 +68,11 @@ export interface Wire {
   NodePoint: NodePoint
   Ping: Ping
   Pong: Pong
+  PriceDocument: PriceDocument
+  PriceGreeks: PriceGreeks
+  PriceOption: PriceOption
+  PriceRequest: PriceRequest
+  PricedOption: PricedOption
   Problem: Problem
   Quantiles: Quantiles
   QuotePoint: QuotePoint
@@ -196,17 +206,15 @@ export interface ErrorMessage {
   message: string
   path?: string
 }
-export interface ExpandedLevelsPatch {
-  type: 'smile_levels_patch'
+export interface ExpandedLevelsDocument {
   schema: number
   ts: number
   ccy: string
   epoch: string
-  seq: number
   version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
   form: 'expanded'
-  levels?: ExpiryLevels[]
-  removed?: number[]
+  levels: ExpiryLevels[]
 }
 /**
  * The levels of one expiry in order of strike, and the same by exchange.
@@ -239,6 +247,18 @@ export interface LevelPoint {
   ts?: number
   used: boolean
   reason?: string
+}
+export interface ExpandedLevelsPatch {
+  type: 'smile_levels_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  levels?: ExpiryLevels[]
+  removed?: number[]
 }
 export interface ExpandedLevelsSnapshot {
   type: 'smile_levels_snapshot'
@@ -561,6 +581,46 @@ export interface Pong {
   ts: number
   id?: string | number
 }
+export interface ExpandedSurfaceDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  form: 'expanded'
+  conventions: Conventions
+  vol_index_30d?: number
+  smiles: ExpandedSmile[]
+}
+export interface ExpandedTenorsDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  form: 'expanded'
+  conventions: Conventions
+  rows: TenorRow[]
+}
+export interface ExpandedThroughDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  form: 'expanded'
+  cells: ExpiryThrough[]
+}
+/**
+ * `/healthz` and `/readyz`.
+ */
+export interface Health {
+  status: 'not ready' | 'ok' | 'ready'
+  reasons?: string[]
+}
 /**
  * The market at one strike on one venue: the out-of-the-money option.
  */
@@ -619,6 +679,75 @@ export interface LevelsSnapshot {
       }
     }
   }
+}
+export interface PriceDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  delta_convention: 'forward' | 'premium_adjusted'
+  options: PricedOption[]
+}
+/**
+ * One option priced on the smile as published; without the numbers where there is a `reason`.
+ */
+export interface PricedOption {
+  expiry?: number
+  tenor?: string
+  type: 'C' | 'P'
+  days?: number
+  tau?: number
+  forward?: number
+  strike?: number
+  log_moneyness?: number
+  vol?: number
+  price?: number
+  price_coin?: number
+  greeks?: PriceGreeks
+  is_extrapolated?: boolean
+  reason?: string
+}
+/**
+ * Of the undiscounted Black-76 price, by the names and units of each field.
+ */
+export interface PriceGreeks {
+  delta_forward: number
+  delta_premium_adjusted: number
+  gamma: number
+  vega: number
+  theta: number
+  vanna: number
+  volga: number
+}
+/**
+ * One option: an `expiry` or a `tenor`, a `strike` or a `delta`, and its type.
+ */
+export interface PriceOption {
+  expiry?: number
+  /**
+   * Days, weeks (7), months (30) or years (365): 45D, 1M.
+   */
+  tenor?: string
+  /**
+   * Quote currency.
+   */
+  strike?: number
+  /**
+   * Signed, in the request's convention: -0.25 is a put.
+   */
+  delta?: number
+  type: 'C' | 'P'
+}
+export interface PriceRequest {
+  ccy: string
+  /**
+   * @minItems 1
+   * @maxItems 1000
+   */
+  options: [PriceOption, ...PriceOption[]]
+  delta_convention?: 'forward' | 'premium_adjusted'
 }
 /**
  * RFC 9457 problem details.
@@ -776,6 +905,7 @@ export interface TenorsDocument {
   epoch: string
   version: number
   source: 'file' | 'live' | 'replay' | 'simulated'
+  conventions: Conventions
   tenors: TenorRow[]
 }
 export interface ThroughDocument {

@@ -20,13 +20,25 @@ ROOTS: dict[str, Any] = {
     "ServerMessage": messages.ServerMessage,
     "ExpandedServerMessage": expanded_messages.ExpandedServerMessage,
     "ClientMessage": messages.ClientMessage,
-    "SurfaceDocument": documents.SurfaceDocument,
-    "LevelsDocument": documents.LevelsDocument,
-    "TenorsDocument": documents.TenorsDocument,
-    "ThroughDocument": documents.ThroughDocument,
-    "DiagnosticsDocument": documents.DiagnosticsDocument,
-    "SiteConfig": documents.SiteConfig,
-    "Problem": documents.Problem,
+    **{
+        name: getattr(documents, name)
+        for name in (
+            "SurfaceDocument",
+            "ExpandedSurfaceDocument",
+            "LevelsDocument",
+            "ExpandedLevelsDocument",
+            "TenorsDocument",
+            "ExpandedTenorsDocument",
+            "ThroughDocument",
+            "ExpandedThroughDocument",
+            "DiagnosticsDocument",
+            "PriceRequest",
+            "PriceDocument",
+            "Health",
+            "SiteConfig",
+            "Problem",
+        )
+    },
 }
 
 

@@ -63,13 +63,13 @@ class Session:
         for name, text in query.items():
             if name in {"ccy", "ccys"}:
                 continue
-            if name not in _QUERY:
-                listed = ", ".join(("ccy", *_QUERY))
+            if name not in QUERY:
+                listed = ", ".join(("ccy", *QUERY))
                 actions.append(_error("bad_request", f"no such parameter; there are {listed}", now_ms, f"?{name[:32]}"))
                 continue
             raw: Any = text.split(",") if name == "channels" else text
             try:
-                value = msgspec.convert(raw, _QUERY[name], strict=False)
+                value = msgspec.convert(raw, QUERY[name], strict=False)
             except msgspec.ValidationError as error:
                 problem = str(error).partition(" - at `")[0]
                 actions.append(_error("bad_request", problem, now_ms, f"?{name}"))
@@ -144,13 +144,14 @@ class Session:
         ]
 
 
-_QUERY: dict[str, Any] = {
+QUERY: dict[str, Any] = {
     "channels": list[m.Channel],
     "rate_ms": Literal[50, 200, 1000],
     "form": Form,
     "delta": DeltaConvention,
     "fly": FlyConvention,
 }
+"""Parameters of the address besides `ccy`."""
 
 
 def _affected(before: Variant, after: Variant) -> frozenset[m.Channel]:
