@@ -8,7 +8,7 @@ from derivasys.wire import table
 from derivasys.wire.messages import Channel
 from derivasys.wire.published import BRANCH, State
 
-KIND = {
+KIND: dict[Channel, str] = {
     "surface": "svi_surface",
     "levels": "smile_levels",
     "tenors": "svi_tenor",

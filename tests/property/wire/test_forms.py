@@ -127,7 +127,7 @@ VARIANTS = st.builds(
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 2**20), min_size=3, max_size=9), VARIANTS, st.data())
-def test_what_a_reader_holds_is_the_snapshot(seeds, variant, data):
+def test_what_a_reader_holds_is_the_snapshot(seeds, variant, data):  # [W21]
     feed, reader, others = Feed("BTC", "e1"), Reader(), data.draw(st.lists(VARIANTS, max_size=2))
     feed.update(base())
     for version, seed in enumerate(seeds, start=1):
@@ -152,7 +152,7 @@ def test_what_a_reader_holds_is_the_snapshot(seeds, variant, data):
 
 
 @pytest.mark.parametrize("channel", ["levels", "through", "fit"])
-def test_what_does_not_depend_on_conventions_is_encoded_once_for_all(channel):
+def test_what_does_not_depend_on_conventions_is_encoded_once_for_all(channel):  # [W26]
     feed = Feed("BTC", "e")
     feed.update(base())
     one, other = Variant(rate_ms=50), Variant(rate_ms=50, fly="half", delta="premium_adjusted")

@@ -74,7 +74,7 @@ def test_bodies_are_of_the_documented_types(world, path, kind):
     assert (body.ccy, body.version, body.epoch, body.source) == ("BTC", 1, "e1", "replay")
 
 
-def test_the_surface_is_an_array_in_order_of_expiry(world):
+def test_the_surface_is_an_array_in_order_of_expiry(world):  # [W41]
     smiles = world.http.get("/surface/latest").json()["smiles"]
     assert isinstance(smiles, list)
     assert [smile["expiry"] for smile in smiles] == sorted(smile["expiry"] for smile in smiles)

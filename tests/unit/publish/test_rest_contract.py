@@ -57,7 +57,7 @@ def priced(world, *options, **more) -> list[d.PricedOption]:
         ("/tenors/latest", d.ExpandedTenorsDocument), ("/through/latest", d.ExpandedThroughDocument),
     ],
 )  # fmt: skip
-def test_every_document_has_an_expanded_form(world, path, kind):
+def test_every_document_has_an_expanded_form(world, path, kind):  # [W44]
     body = msgspec.json.decode(world.http.get(path, params={"form": "expanded"}).content, type=kind)
     assert body.form == "expanded"
 
@@ -77,7 +77,7 @@ def test_conventions_are_chosen_by_the_request(world, path):
 # --- prices ----------------------------------------------------------------------------------------
 
 
-def test_a_price_is_black_on_the_published_smile(world):
+def test_a_price_is_black_on_the_published_smile(world):  # [W45]
     (at,) = priced(world, {"expiry": WEEK_MS, "strike": 105.0, "type": "C"})
     vol = float(world.surface.vol(WEEK_MS, strike=105.0))
     assert at.vol == pytest.approx(100 * vol, rel=1e-6)
@@ -181,7 +181,7 @@ GOOD = {"expiry": WEEK_MS, "strike": 100.0, "type": "C"}
         ([GOOD] * (OPTIONS_MAX + 1), "$.options"),
     ],
 )
-def test_a_bad_field_is_named(world, options, path):
+def test_a_bad_field_is_named(world, options, path):  # [W46]
     problem = msgspec.json.decode((reply := ask(world, *options)).content, type=d.Problem)
     assert (reply.status_code, problem.status, problem.path) == (422, 422, path)
     assert reply.headers["content-type"] == "application/problem+json"
@@ -243,7 +243,7 @@ def test_a_wrong_method_is_told_which_are_right(world, path):
 
 
 @pytest.mark.parametrize("tag", ["{etag}", '"other", {etag}', "*"])
-def test_a_known_tag_spares_the_body(world, tag):
+def test_a_known_tag_spares_the_body(world, tag):  # [W42]
     first = world.http.get("/surface/latest")
     again = world.http.get("/surface/latest", headers={"if-none-match": tag.format(etag=first.headers["etag"])})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
@@ -263,7 +263,7 @@ def test_what_is_not_accepted_is_not_sent(world, accept, status):
     assert world.http.get("/surface/latest", headers={"accept": accept}).status_code == status
 
 
-def test_compressed_bytes_are_the_same_document(world):
+def test_compressed_bytes_are_the_same_document(world):  # [W43]
     plain = world.http.get("/surface/latest", headers={"accept-encoding": "identity"})
     raw = world.http.get("/surface/latest", headers={"accept-encoding": "br;q=1, gzip"})
     assert "content-encoding" not in plain.headers
@@ -274,7 +274,7 @@ def test_compressed_bytes_are_the_same_document(world):
     assert "content-encoding" not in refused.headers
 
 
-def test_head_is_get_without_the_body(world):
+def test_head_is_get_without_the_body(world):  # [W43]
     get, head = (world.http.request(method, "/surface/latest") for method in ("GET", "HEAD"))
     assert head.status_code == 200
     assert {name: head.headers[name] for name in ("etag", "content-type")} == {

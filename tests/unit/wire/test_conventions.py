@@ -37,7 +37,7 @@ def test_its_own_conventions_are_itself(own):
 
 @pytest.mark.parametrize(("delta", "fly"), CHOICES)
 @pytest.mark.parametrize("channel", ["surface", "tenors"])
-def test_it_is_what_would_have_been_published(own, delta, fly, channel):
+def test_it_is_what_would_have_been_published(own, delta, fly, channel):  # [W27]
     other, direct = restate(own, delta, fly), state(delta, fly)
     assert other.conventions == direct.conventions
     ours, theirs = other.tables[channel], direct.tables[channel]
@@ -68,7 +68,7 @@ def test_premium_adjusted_strikes_differ(own):
 
 
 @pytest.mark.parametrize("channel", STREAMED)
-def test_expanded_messages_are_of_the_documented_types(own, channel):
+def test_expanded_messages_are_of_the_documented_types(own, channel):  # [W28]
     feed, variant = Feed("BTC", "e"), Variant(form="expanded", fly="half")
     feed.update(own)
     message = msgspec.json.decode(feed.snapshot(variant, channel), type=x.ExpandedServerMessage)

@@ -26,7 +26,7 @@ def active(rate_ms: int = 50) -> Feed:
     return feed
 
 
-def test_the_envelope():
+def test_the_envelope():  # [W2]
     snapshot = orjson.loads(active().snapshot(Variant(rate_ms=50), "surface"))
     assert snapshot == {
         "type": "svi_surface_snapshot", "schema": 1, "ts": 50, "ccy": "BTC", "epoch": "epoch-1", "seq": 1, "version": 1,
@@ -34,7 +34,7 @@ def test_the_envelope():
     }  # fmt: skip
 
 
-def test_patches_are_contiguous_and_carry_only_changes():
+def test_patches_are_contiguous_and_carry_only_changes():  # [W5] [W17]
     feed = active()
     feed.update(state(2, 2.0))
     first = orjson.loads(published(feed, 50)["levels"])
@@ -50,7 +50,7 @@ def test_patches_are_contiguous_and_carry_only_changes():
     assert orjson.loads(published(feed, 50)["levels"])["seq"] == 3
 
 
-def test_a_slower_class_sends_the_merge_of_its_cycles():
+def test_a_slower_class_sends_the_merge_of_its_cycles():  # [W22]
     feed = active(200)
     sent = []
     for version in range(2, 10):

@@ -79,7 +79,7 @@ def test_bad_requests_are_answered_with_the_path_and_change_nothing(message, cod
     assert (session.ccys, session.variant.rate_ms) == (("BTC",), 200)
 
 
-def test_what_is_not_json_closes_the_connection():
+def test_what_is_not_json_closes_the_connection():  # [W40]
     assert Session(["BTC"]).receive(b"hello", AVAILABLE, 7) == [Close(1007, "not JSON")]
     assert Session(["BTC"]).receive(b"[" * 50_000, AVAILABLE, 7)
 
@@ -102,7 +102,7 @@ def test_form_and_conventions_change_only_what_reads_otherwise():
     assert (bad["code"], bad["path"]) == ("bad_request", "$.conventions.fly")
 
 
-def test_the_address_chooses_as_a_subscription_does():
+def test_the_address_chooses_as_a_subscription_does():  # [W25] [W29]
     session = Session(["BTC"])
     query = {
         "ccy": "BTC",
@@ -120,7 +120,7 @@ def test_the_address_chooses_as_a_subscription_does():
 @pytest.mark.parametrize(
     "query", [{"rate_ms": "7"}, {"form": "flat"}, {"channels": "surface,nothing"}, {"colour": "red"}]
 )
-def test_a_bad_address_is_answered_and_left_out(query):
+def test_a_bad_address_is_answered_and_left_out(query):  # [W30]
     session = Session(["BTC"])
     body = error_of(session.open(query, 7))
     assert (body["code"], body["path"]) == ("bad_request", f"?{next(iter(query))}")
