@@ -8,8 +8,9 @@ SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.htm
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
 
-test: setup browser check  ## all tests
+test: setup browser check tools/api/node_modules/.done  ## all tests
 	$(BIN)/python -m pytest tests --ignore=tests/unit
+	cd tools/api && npm run check
 	cd clients/typescript && npm test
 	cd dashboard && npm test && npm run size
 
@@ -38,6 +39,10 @@ clients/typescript/node_modules/.done: clients/typescript/package-lock.json dash
 	cd clients/typescript && npm ci --no-audit --no-fund
 	touch $@
 
+tools/api/node_modules/.done: tools/api/package-lock.json
+	cd tools/api && npm ci --no-audit --no-fund
+	touch $@
+
 dashboard/dist/index.html: dashboard/node_modules/.done $(SOURCES)
 	cd dashboard && npm run build
 	touch $@
@@ -48,8 +53,9 @@ browser:  ## Chromium for the browser tests, where it can be installed
 bench: setup  ## make bench NAME=pipeline
 	$(BIN)/derivasys bench $(NAME)
 
-types: setup  ## generated files: JSON Schemas and the TypeScript types
+types: setup  ## generated files: JSON Schemas, the two API documents, the TypeScript types
 	$(BIN)/python -m derivasys.wire.schema
+	$(BIN)/python -m derivasys.publish.api_documents docs
 	cd clients/typescript && npm run types
 
 lock:  ## requirements/*.txt from pyproject.toml (needs uv)
@@ -79,5 +85,5 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:  ## everything that make built
-	rm -rf .venv clients/typescript/node_modules clients/typescript/dist dashboard/node_modules dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv clients/typescript/node_modules clients/typescript/dist tools/api/node_modules dashboard/node_modules dashboard/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,6 +29,7 @@ from derivasys.testing.session_recording import record_session
 from derivasys.warm_up import warm_up
 from derivasys.wire.feed import Feed as Stream
 from derivasys.wire.state import state_of
+from derivasys.wire.variant import Variant
 
 RATES = (1_000, 5_000, 10_000, 20_000)
 SECONDS = 10.0
@@ -63,8 +64,8 @@ def ceiling() -> dict:
             started = time.perf_counter_ns()
             for surface in pipeline.drain(next_ns):
                 stream.update(state_of(surface))
-                stream.activate(50)
-                stream.publish(50)
+                stream.activate(Variant(rate_ms=50))
+                stream.publish()
                 cycles += 1
             draining += time.perf_counter_ns() - started
             next_ns += CYCLE_NS

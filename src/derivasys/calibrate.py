@@ -24,7 +24,8 @@ from derivasys.fit.board import Quotes, Reading, read
 from derivasys.fit.constrained import BoardFit, FitReason, FitState, certify_published, fit_board
 from derivasys.fit.quotes import QuoteReason, QuoteRules, QuoteSelection, group_by_expiry, twin_rows
 from derivasys.nodes import deltas, tenors, through
-from derivasys.surface import CERTIFIED, FITTED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, NodeConventions, Surface
+from derivasys.smiles import NodeConventions
+from derivasys.surface import CERTIFIED, FITTED, HELD, REJECTED, UNCHECKED, VIOLATED, Board, Surface
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -28,7 +28,9 @@ from derivasys.record.segments import Kind, Record, SegmentError, read
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
 from derivasys.surface import Surface
 from derivasys.wire.feed import Feed as Stream
+from derivasys.wire.published import STREAMED
 from derivasys.wire.state import state_of
+from derivasys.wire.variant import Variant
 
 TICK_S = 0.2
 STEP_NS = 5_000_000
@@ -124,18 +126,22 @@ def replay_fast(span: Span, out: BinaryIO | None) -> Summary:
     return Summary(replaying.frames, surfaces, messages, digest.hexdigest(), (last_ns - first_ns) / 1e9, took_s)
 
 
+_EVERY_CYCLE = Variant(rate_ms=50)
+
+
 def _publish(streams: dict[str, Stream], surface: Surface) -> Iterator[bytes]:
     stream = streams.get(surface.ccy)
     state = state_of(surface)
     if stream is None:
         stream = streams[surface.ccy] = Stream(surface.ccy, EPOCH)
         stream.update(state)
-        stream.activate(50)
-        for channel in (*state.tables, "fit"):
-            yield stream.snapshot(50, channel)  # type: ignore[arg-type]
+        stream.activate(_EVERY_CYCLE)
+        for channel in STREAMED:
+            yield stream.snapshot(_EVERY_CYCLE, channel)
         return
     stream.update(state)
-    yield from stream.publish(50).values()
+    for payloads in stream.publish().values():
+        yield from payloads.values()
 
 
 # --- replay at a speed, served -------------------------------------------------------------------

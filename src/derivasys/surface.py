@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from derivasys.analytics.arbitrage import YES
-from derivasys.analytics.term import (
-    CONVEX,
-    LINEAR,
-    METHODS,
-    SLICE,
-    WIDTH,
-    fill_distribution,
-    fill_w,
-    make_convex,
-    place,
-)
-from derivasys.analytics.term_delta import delta_goal, delta_root
-from derivasys.analytics.term_proof import curve_butterfly
+from derivasys.analytics.term import METHODS
 from derivasys.frames import frame
+from derivasys.smiles import NodeConventions, Smiles
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Numbers = float | Floats
-DeltaConvention = Literal["forward", "premium_adjusted"]
-FlyConvention = Literal["full", "half", "market_strangle"]
 
 STATES = ("fitted", "held", "rejected")
 FITTED, HELD, REJECTED = range(3)
 VERDICTS = ("certified", "violated", "unchecked")
 CERTIFIED, VIOLATED, UNCHECKED = range(3)
-
-
-class NodeConventions(Struct, frozen=True, kw_only=True):
-    """What a node means: the delta it is named by, and the fly that is published."""
-
-    delta: DeltaConvention = "forward"
-    """N(d1) and N(d1) − 1 on the forward, or less the premium, for options settled in the coin."""
-    fly: FlyConvention = "full"
-    """call + put − 2 ATMF, half of that, or the vol of the market strangle − ATMF."""
-
-
-class _Curve(NamedTuple):
-    """A smile as `analytics.term` has it, with its time and forward."""
-
-    numbers: Floats
-    kind: int
-    tau: float
-    forward: float
 
 
 class Board(Struct, frozen=True):
@@ -85,7 +52,7 @@ class Board(Struct, frozen=True):
     """(m, 2): call row and put row, or -1, of every strike and venue."""
 
 
-class Surface(Struct, frozen=True):
+class Surface(Smiles, Struct, frozen=True):
     """A fitted surface of n expiries. Vols are decimals, prices in quote currency, times in ns."""
 
     ccy: str
@@ -151,9 +118,6 @@ class Surface(Struct, frozen=True):
     stages_ms: dict[str, float] | None = None
     """Time spent by stage of the cycle; None where no clock was read."""
 
-    def __len__(self) -> int:
-        return len(self.expiries)
-
     @property
     def variance_swap_vol(self) -> Floats:
         """Variance-swap vol of each smile, decimal."""
@@ -174,38 +138,6 @@ class Surface(Struct, frozen=True):
             }
             for at, expiry in enumerate(self.expiries)
         }
-
-    def vol(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
-            k: Numbers | None = None, delta: Numbers | None = None) -> Floats:  # fmt: skip
-        """Return the Black vol, decimal, at an `expiry` (ms UTC) or `tau` (years), and a strike, `k` or `delta`.
-
-        `delta` is signed (−0.25 is a put) in the surface's convention. Between expiries the curve is that of the
-        tenor rows (`analytics.term`). NaN where the expiry was rejected or the delta is not reached; ValueError for
-        an expiry that is not listed.
-        """
-        curve = self._curve(expiry, tau)
-        w = self._w(curve, self._k(curve, strike, k, delta))
-        return np.asarray(np.sqrt(w / curve.tau))
-
-    def total_variance(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
-                       k: Numbers | None = None, delta: Numbers | None = None) -> Floats:  # fmt: skip
-        """Return w = vol² tau at the same places."""
-        curve = self._curve(expiry, tau)
-        return self._w(curve, self._k(curve, strike, k, delta))
-
-    def density(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
-                k: Numbers | None = None) -> Floats:  # fmt: skip
-        """Return the risk-neutral density: per unit of strike at a `strike`, per unit of log-moneyness at `k`."""
-        curve = self._curve(expiry, tau)
-        at = self._k(curve, strike, k, None)
-        density = self._distribution(curve, at)[1]
-        return density if strike is None else density / (curve.forward * np.exp(at))
-
-    def cdf(self, expiry: int | None = None, *, tau: float | None = None, strike: Numbers | None = None,
-            k: Numbers | None = None) -> Floats:  # fmt: skip
-        """Return the risk-neutral probability of a settlement at or below a strike."""
-        curve = self._curve(expiry, tau)
-        return self._distribution(curve, self._k(curve, strike, k, None))[0]
 
     def nodes(self) -> dict[str, list[Any]]:
         """Return the delta nodes as columns, one entry an expiry and node; vols are decimals."""
@@ -241,57 +173,3 @@ class Surface(Struct, frozen=True):
     def to_frame(self) -> Any:
         """Return `nodes()` as a pandas DataFrame where pandas is installed, else as a pyarrow Table."""
         return frame(self.nodes())
-
-    def _curve(self, expiry: int | None, tau: float | None) -> _Curve:
-        if (expiry is None) == (tau is None):
-            raise ValueError("give either expiry or tau")
-        numbers = np.full(WIDTH, np.nan)
-        if expiry is not None:
-            at = self._at(expiry)
-            numbers[:5] = numbers[5:10] = self.params[at]
-            return _Curve(numbers, SLICE, float(self.tau[at]), float(self.forward[at]))
-        assert tau is not None
-        if not tau > 0:
-            raise ValueError(f"tau {tau} is not above zero")
-        live = np.flatnonzero(np.isfinite(self.params).all(axis=1) & (self.forward > 0) & (self.tau > 0))
-        if not len(live):
-            return _Curve(numbers, SLICE, tau, np.nan)
-        kind, _, _ = place(tau, self.tau[live], self.params[live], numbers)
-        if kind == LINEAR and curve_butterfly(numbers, kind) != YES:
-            make_convex(numbers)
-            kind = CONVEX
-        forwards = np.log(self.forward[live])
-        return _Curve(numbers, kind, tau, float(np.exp(np.interp(tau, self.tau[live], forwards))))
-
-    def _k(self, curve: _Curve, strike: Numbers | None, k: Numbers | None, delta: Numbers | None) -> Floats:
-        if (strike is None) + (k is None) + (delta is None) != 2:
-            raise ValueError("give one of strike, k and delta")
-        if k is not None:
-            return np.asarray(k, np.float64)
-        if strike is not None:
-            return np.asarray(np.log(np.asarray(strike) / curve.forward))
-        adjusted = self.conventions.delta == "premium_adjusted"
-        targets = np.asarray(delta, np.float64)
-        if not ((np.abs(targets) < 1.0) & (targets != 0.0)).all():
-            raise ValueError(f"delta {delta} is not between −1 and 1, or is 0")
-        roots = [delta_root(*delta_goal(at, adjusted), curve.numbers, curve.kind) for at in targets.ravel().tolist()]
-        return np.array(roots).reshape(targets.shape)
-
-    @staticmethod
-    def _w(curve: _Curve, k: Floats) -> Floats:
-        w = np.empty(k.size)
-        fill_w(k.ravel(), curve.numbers, curve.kind, w)
-        return np.where(w > 0.0, w, np.nan).reshape(k.shape)
-
-    @staticmethod
-    def _distribution(curve: _Curve, k: Floats) -> tuple[Floats, Floats]:
-        cdf, density = np.empty(k.size), np.empty(k.size)
-        fill_distribution(k.ravel(), curve.numbers, curve.kind, cdf, density)
-        return cdf.reshape(k.shape), density.reshape(k.shape)
-
-    def _at(self, expiry: int) -> int:
-        try:
-            return self.expiries.index(expiry)
-        except ValueError:
-            listed = ", ".join(map(str, self.expiries))
-            raise ValueError(f"expiry {expiry} is not listed; listed are {listed}") from None

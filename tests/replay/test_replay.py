@@ -13,9 +13,9 @@ from derivasys.record import capture
 from derivasys.testing.recordings import load_shipped
 from derivasys.testing.session_recording import record_session
 from derivasys.wire.feed import TABLES, Feed
-from derivasys.wire.session import RATES_MS
 from derivasys.wire.state import state_of
 from derivasys.wire.table import merge
+from derivasys.wire.variant import RATES_MS, Variant
 
 CYCLE_NS = 50_000_000
 
@@ -34,11 +34,11 @@ def replay(frames: list[tuple[int, bytes]]) -> list[bytes]:
                     feed = feeds[surface.ccy] = Feed(surface.ccy, "replay")
                 feed.update(state_of(surface))
                 for rate_ms in RATES_MS:
-                    feed.activate(rate_ms)
-                    out += feed.publish(rate_ms).values()
+                    feed.activate(Variant(rate_ms=rate_ms))
+                out += [payload for payloads in feed.publish().values() for payload in payloads.values()]
             next_ns += CYCLE_NS
         pipeline.push("deribit", payload, recv_ns)
-    out += [feed.snapshot(50, channel) for feed in feeds.values() for channel in TABLES]
+    out += [feed.snapshot(Variant(rate_ms=50), channel) for feed in feeds.values() for channel in TABLES]
     return out
 
 

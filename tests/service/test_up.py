@@ -10,6 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from derivasys.wire import documents as d
 from derivasys.wire import messages as m
 from derivasys.wire.table import merge
 from tests.service.conftest import Up
@@ -17,8 +18,8 @@ from tests.service.conftest import Up
 SERVER_MESSAGE = msgspec.json.Decoder(m.ServerMessage)
 
 
-def surface(up: Up, ccy: str) -> m.SurfaceDocument:
-    body = msgspec.json.decode(up.get(f"/surface/latest?ccy={ccy}").content, type=m.SurfaceDocument)
+def surface(up: Up, ccy: str) -> d.SurfaceDocument:
+    body = msgspec.json.decode(up.get(f"/surface/latest?ccy={ccy}").content, type=d.SurfaceDocument)
     return body if body.smiles and all(smile.fit.state == "fitted" for smile in body.smiles) else None
 
 

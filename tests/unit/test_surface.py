@@ -9,7 +9,7 @@ from derivasys import frames
 from derivasys.analytics.black import black_price
 from derivasys.calibrate import Rules
 from derivasys.pipeline import Pipeline
-from derivasys.surface import NodeConventions
+from derivasys.smiles import NodeConventions
 
 LATER_MS = WEEK_MS + 40 * DAY_MS
 

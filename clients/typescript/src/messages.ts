@@ -1,6 +1,19 @@
 /* Generated from src/derivasys/wire/schemas.json by `npm run types`: do not edit. `npm run types:check` fails when out of date. */
 
 export type ClientMessage = SelectCurrency | Subscribe | Unsubscribe | Resync | Ping
+export type ExpandedServerMessage =
+  | ExpandedSurfaceSnapshot
+  | ExpandedSurfacePatch
+  | ExpandedLevelsSnapshot
+  | ExpandedLevelsPatch
+  | ExpandedTenorSnapshot
+  | ExpandedTenorPatch
+  | ExpandedThroughSnapshot
+  | ExpandedThroughPatch
+  | FitStatus
+  | StatusMessage
+  | ErrorMessage
+  | Pong
 export type ServerMessage =
   | SurfaceSnapshot
   | SurfacePatch
@@ -19,21 +32,47 @@ export type ServerMessage =
  * Every definition of the wire, by name; only here so that all of them are generated.
  */
 export interface Wire {
+  Axis: Axis
   Certificate: Certificate
   ClientMessage: ClientMessage
+  ConventionChoice: ConventionChoice
   Conventions: Conventions
   DiagnosticsDocument: DiagnosticsDocument
   ErrorMessage: ErrorMessage
+  ExpandedLevelsDocument: ExpandedLevelsDocument
+  ExpandedLevelsPatch: ExpandedLevelsPatch
+  ExpandedLevelsSnapshot: ExpandedLevelsSnapshot
+  ExpandedServerMessage: ExpandedServerMessage
+  ExpandedSmile: ExpandedSmile
+  ExpandedSurfaceDocument: ExpandedSurfaceDocument
+  ExpandedSurfacePatch: ExpandedSurfacePatch
+  ExpandedSurfaceSnapshot: ExpandedSurfaceSnapshot
+  ExpandedTenorPatch: ExpandedTenorPatch
+  ExpandedTenorSnapshot: ExpandedTenorSnapshot
+  ExpandedTenorsDocument: ExpandedTenorsDocument
+  ExpandedThroughDocument: ExpandedThroughDocument
+  ExpandedThroughPatch: ExpandedThroughPatch
+  ExpandedThroughSnapshot: ExpandedThroughSnapshot
   ExpiryFit: ExpiryFit
+  ExpiryLevels: ExpiryLevels
+  ExpiryThrough: ExpiryThrough
   FitStatus: FitStatus
   ForwardPrice: ForwardPrice
+  Health: Health
   Level: Level
+  LevelPoint: LevelPoint
   LevelsDocument: LevelsDocument
   LevelsPatch: LevelsPatch
   LevelsSnapshot: LevelsSnapshot
   Node: Node
+  NodePoint: NodePoint
   Ping: Ping
   Pong: Pong
+  PriceDocument: PriceDocument
+  PriceGreeks: PriceGreeks
+  PriceOption: PriceOption
+  PriceRequest: PriceRequest
+  PricedOption: PricedOption
   Problem: Problem
   Quantiles: Quantiles
   QuotePoint: QuotePoint
@@ -58,9 +97,17 @@ export interface Wire {
   ThroughCell: ThroughCell
   ThroughDocument: ThroughDocument
   ThroughPatch: ThroughPatch
+  ThroughPoint: ThroughPoint
   ThroughSnapshot: ThroughSnapshot
   Unsubscribe: Unsubscribe
   VenueStatus: VenueStatus
+}
+/**
+ * Where the curves of a smile are drawn.
+ */
+export interface Axis {
+  kind: 'log_moneyness'
+  values: number[]
 }
 /**
  * Static arbitrage of the parameters as published; `unchecked` where nothing was proved.
@@ -77,11 +124,23 @@ export interface SelectCurrency {
   type: 'select_currency'
   ccy: string
 }
+/**
+ * Adds channels and currencies; changes rate, form and conventions, which a client has one of each.
+ */
 export interface Subscribe {
   type: 'subscribe'
   channels?: ('fit' | 'levels' | 'status' | 'surface' | 'tenors' | 'through')[]
   ccys?: string[]
   rate_ms?: 50 | 200 | 1000
+  form?: 'compact' | 'expanded'
+  conventions?: ConventionChoice
+}
+/**
+ * Conventions of nodes, risk reversals and flies; what is absent stays as it is.
+ */
+export interface ConventionChoice {
+  delta?: 'forward' | 'premium_adjusted'
+  fly?: 'full' | 'half' | 'market_strangle'
 }
 export interface Unsubscribe {
   type: 'unsubscribe'
@@ -147,6 +206,305 @@ export interface ErrorMessage {
   message: string
   path?: string
 }
+export interface ExpandedLevelsDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  form: 'expanded'
+  levels: ExpiryLevels[]
+}
+/**
+ * The levels of one expiry in order of strike, and the same by exchange.
+ */
+export interface ExpiryLevels {
+  expiry: number
+  label: string
+  points: LevelPoint[]
+  by_exchange: {
+    [k: string]: LevelPoint[]
+  }
+}
+/**
+ * The market at one strike on one exchange: the out-of-the-money option. Vols in vol points.
+ */
+export interface LevelPoint {
+  strike: number
+  exchange: string
+  log_moneyness?: number
+  option_type: 'C' | 'P'
+  best_bid_iv?: number
+  best_ask_iv?: number
+  last_trade_iv?: number
+  last_trade_ts?: number
+  mark_iv?: number
+  best_bid?: number
+  best_ask?: number
+  best_bid_size?: number
+  best_ask_size?: number
+  ts?: number
+  used: boolean
+  reason?: string
+}
+export interface ExpandedLevelsPatch {
+  type: 'smile_levels_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  levels?: ExpiryLevels[]
+  removed?: number[]
+}
+export interface ExpandedLevelsSnapshot {
+  type: 'smile_levels_snapshot'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  levels: ExpiryLevels[]
+}
+export interface ExpandedSurfaceSnapshot {
+  type: 'svi_surface_snapshot'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  conventions: Conventions
+  vol_index_30d?: number
+  smiles: ExpandedSmile[]
+}
+/**
+ * A smile with its curves on an axis and its nodes in a list; the curves are absent where it has no parameters.
+ */
+export interface ExpandedSmile {
+  expiry: number
+  label: string
+  days: number
+  tau: number
+  forward?: ForwardPrice
+  atm?: number
+  atm_vol?: number
+  variance_swap_vol?: number
+  variance_swap_extrapolated?: number
+  params?: SviParams
+  risk_reversals?: {
+    [k: string]: number
+  }
+  flies?: {
+    [k: string]: number
+  }
+  nodes?: {
+    [k: string]: Node
+  }
+  certificate: Certificate
+  fit: SmileFit
+  quotes?: QuotePoint[]
+  x_axis?: Axis
+  var?: number[]
+  vol?: number[]
+  g_test?: number[]
+  risk_reversal_node_points?: NodePoint[]
+}
+/**
+ * The forward of an expiry in quote currency, where it comes from, and how sure it is.
+ */
+export interface ForwardPrice {
+  price: number
+  source: 'future' | 'given' | 'index' | 'parity' | 'venue'
+  stderr_bp?: number
+  age_ms?: number
+  parity_gap_bp?: number
+  parity_stderr_bp?: number
+}
+/**
+ * Raw SVI in total variance: w(k) = a + b(rho(k-m) + sqrt((k-m)^2 + sigma^2)).
+ */
+export interface SviParams {
+  a: number
+  b: number
+  rho: number
+  m: number
+  sigma: number
+}
+/**
+ * One delta node of a smile.
+ */
+export interface Node {
+  option_type: 'C' | 'P'
+  target_delta: number
+  delta: number
+  delta_error: number
+  log_moneyness: number
+  strike: number
+  vol: number
+  bid_vol?: number
+  ask_vol?: number
+  quotes: number
+  age_ms?: number
+  is_extrapolated: boolean
+}
+/**
+ * How the smile was obtained.
+ */
+export interface SmileFit {
+  state: 'fitted' | 'held' | 'rejected'
+  rmse?: number
+  cost_rmse?: number
+  cost_inside?: number
+  reasons: string[]
+}
+/**
+ * One quote as the fit saw it (`derivasys fit --json` only).
+ */
+export interface QuotePoint {
+  strike: number
+  log_moneyness: number
+  type: 'C' | 'P'
+  venue: string
+  bid_iv?: number
+  ask_iv?: number
+  used: boolean
+  reason?: string
+}
+/**
+ * A delta node with its name.
+ */
+export interface NodePoint {
+  option_type: 'C' | 'P'
+  target_delta: number
+  delta: number
+  delta_error: number
+  log_moneyness: number
+  strike: number
+  vol: number
+  bid_vol?: number
+  ask_vol?: number
+  quotes: number
+  age_ms?: number
+  is_extrapolated: boolean
+  label: string
+}
+/**
+ * The whole object of each expiry that changed, and the expiries that are gone.
+ */
+export interface ExpandedSurfacePatch {
+  type: 'svi_surface_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  conventions?: Conventions
+  vol_index_30d?: number | null
+  smiles?: ExpandedSmile[]
+  removed?: number[]
+}
+export interface ExpandedTenorSnapshot {
+  type: 'svi_tenor_snapshot'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  rows: TenorRow[]
+}
+/**
+ * The surface at a fixed tenor, between certified or fitted expiries.
+ */
+export interface TenorRow {
+  label: string
+  days: number
+  tau: number
+  forward?: number
+  atm_vol?: number
+  risk_reversals?: {
+    [k: string]: number
+  }
+  flies?: {
+    [k: string]: number
+  }
+  vols?: {
+    [k: string]: number
+  }
+  is_extrapolated: boolean
+  method: 'convex_price' | 'linear_total_variance' | 'scaled_slice' | 'shifted_slice' | 'slice'
+  butterfly: 'certified' | 'unchecked' | 'violated'
+  calendar: 'certified' | 'unchecked' | 'violated'
+}
+export interface ExpandedTenorPatch {
+  type: 'svi_tenor_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  rows?: TenorRow[]
+  removed?: string[]
+}
+export interface ExpandedThroughSnapshot {
+  type: 'svi_through_snapshot'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  cells: ExpiryThrough[]
+}
+/**
+ * The quotes through the fit of one expiry in order of strike.
+ */
+export interface ExpiryThrough {
+  expiry: number
+  label: string
+  points: ThroughPoint[]
+}
+/**
+ * A quote through the fit with its place.
+ */
+export interface ThroughPoint {
+  side: 'ask' | 'bid'
+  option_type: 'C' | 'P'
+  excess_vol?: number
+  excess: number
+  net_vol?: number
+  net: number
+  size?: number
+  since: number
+  strike: number
+  exchange: string
+  log_moneyness?: number
+}
+export interface ExpandedThroughPatch {
+  type: 'svi_through_patch'
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  seq: number
+  version: number
+  form: 'expanded'
+  cells?: ExpiryThrough[]
+  removed?: number[]
+}
 /**
  * Whole each time.
  */
@@ -168,15 +526,100 @@ export interface FitStatus {
   expiries: ExpiryFit[]
 }
 /**
- * The forward of an expiry in quote currency, where it comes from, and how sure it is.
+ * Whole each time; `ts` is the server's own clock, also in a replay.
  */
-export interface ForwardPrice {
-  price: number
-  source: 'future' | 'given' | 'index' | 'parity' | 'venue'
-  stderr_bp?: number
+export interface StatusMessage {
+  type: 'status'
+  schema: number
+  ts: number
+  available_ccys: string[]
+  source: SourceStatus
+  venues: VenueStatus[]
+  latency_ms: {
+    [k: string]: Quantiles
+  }
+  clients: number
+  recorder?: RecorderStatus
+  build: string
+}
+export interface SourceStatus {
+  kind: 'file' | 'live' | 'replay' | 'simulated'
+  label: string
+  recorded?: {
+    [k: string]: number
+  }
+}
+export interface VenueStatus {
+  venue: string
+  state: 'connecting' | 'down' | 'live' | 'stale'
+  detail?: string
   age_ms?: number
-  parity_gap_bp?: number
-  parity_stderr_bp?: number
+  rate: number
+  messages: number
+  reconnects: number
+  gaps: number
+  drops: number
+  rejects: {
+    [k: string]: number
+  }
+  ccys: string[]
+}
+export interface Quantiles {
+  p50: number
+  p99: number
+}
+export interface RecorderStatus {
+  state: 'recording' | 'stopped'
+  detail?: string
+  records: number
+  lost: number
+  bytes: number
+}
+export interface Pong {
+  type: 'pong'
+  schema: number
+  ts: number
+  id?: string | number
+}
+export interface ExpandedSurfaceDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  form: 'expanded'
+  conventions: Conventions
+  vol_index_30d?: number
+  smiles: ExpandedSmile[]
+}
+export interface ExpandedTenorsDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  form: 'expanded'
+  conventions: Conventions
+  rows: TenorRow[]
+}
+export interface ExpandedThroughDocument {
+  schema: number
+  ts: number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  form: 'expanded'
+  cells: ExpiryThrough[]
+}
+/**
+ * `/healthz` and `/readyz`.
+ */
+export interface Health {
+  status: 'not ready' | 'ok' | 'ready'
+  reasons?: string[]
 }
 /**
  * The market at one strike on one venue: the out-of-the-money option.
@@ -237,28 +680,74 @@ export interface LevelsSnapshot {
     }
   }
 }
-/**
- * One delta node of a smile.
- */
-export interface Node {
-  option_type: 'C' | 'P'
-  target_delta: number
-  delta: number
-  delta_error: number
-  log_moneyness: number
-  strike: number
-  vol: number
-  bid_vol?: number
-  ask_vol?: number
-  quotes: number
-  age_ms?: number
-  is_extrapolated: boolean
-}
-export interface Pong {
-  type: 'pong'
+export interface PriceDocument {
   schema: number
   ts: number
-  id?: string | number
+  ccy: string
+  epoch: string
+  version: number
+  source: 'file' | 'live' | 'replay' | 'simulated'
+  delta_convention: 'forward' | 'premium_adjusted'
+  options: PricedOption[]
+}
+/**
+ * One option priced on the smile as published; without the numbers where there is a `reason`.
+ */
+export interface PricedOption {
+  expiry?: number
+  tenor?: string
+  type: 'C' | 'P'
+  days?: number
+  tau?: number
+  forward?: number
+  strike?: number
+  log_moneyness?: number
+  vol?: number
+  price?: number
+  price_coin?: number
+  greeks?: PriceGreeks
+  is_extrapolated?: boolean
+  reason?: string
+}
+/**
+ * Of the undiscounted Black-76 price, by the names and units of each field.
+ */
+export interface PriceGreeks {
+  delta_forward: number
+  delta_premium_adjusted: number
+  gamma: number
+  vega: number
+  theta: number
+  vanna: number
+  volga: number
+}
+/**
+ * One option: an `expiry` or a `tenor`, a `strike` or a `delta`, and its type.
+ */
+export interface PriceOption {
+  expiry?: number
+  /**
+   * Days, weeks (7), months (30) or years (365): 45D, 1M.
+   */
+  tenor?: string
+  /**
+   * Quote currency.
+   */
+  strike?: number
+  /**
+   * Signed, in the request's convention: -0.25 is a put.
+   */
+  delta?: number
+  type: 'C' | 'P'
+}
+export interface PriceRequest {
+  ccy: string
+  /**
+   * @minItems 1
+   * @maxItems 1000
+   */
+  options: [PriceOption, ...PriceOption[]]
+  delta_convention?: 'forward' | 'premium_adjusted'
 }
 /**
  * RFC 9457 problem details.
@@ -269,30 +758,6 @@ export interface Problem {
   status: number
   detail?: string
   path?: string
-}
-export interface Quantiles {
-  p50: number
-  p99: number
-}
-/**
- * One quote as the fit saw it (`derivasys fit --json` only).
- */
-export interface QuotePoint {
-  strike: number
-  log_moneyness: number
-  type: 'C' | 'P'
-  venue: string
-  bid_iv?: number
-  ask_iv?: number
-  used: boolean
-  reason?: string
-}
-export interface RecorderStatus {
-  state: 'recording' | 'stopped'
-  detail?: string
-  records: number
-  lost: number
-  bytes: number
 }
 export interface SurfaceSnapshot {
   type: 'svi_surface_snapshot'
@@ -336,26 +801,6 @@ export interface Smile {
   quotes?: QuotePoint[]
 }
 /**
- * Raw SVI in total variance: w(k) = a + b(rho(k-m) + sqrt((k-m)^2 + sigma^2)).
- */
-export interface SviParams {
-  a: number
-  b: number
-  rho: number
-  m: number
-  sigma: number
-}
-/**
- * How the smile was obtained.
- */
-export interface SmileFit {
-  state: 'fitted' | 'held' | 'rejected'
-  rmse?: number
-  cost_rmse?: number
-  cost_inside?: number
-  reasons: string[]
-}
-/**
  * A merge patch: `smiles` and `conventions` hold what changed, null what is gone.
  */
 export interface SurfacePatch {
@@ -381,29 +826,6 @@ export interface TenorSnapshot {
   tenors: {
     [k: string]: TenorRow
   }
-}
-/**
- * The surface at a fixed tenor, between certified or fitted expiries.
- */
-export interface TenorRow {
-  label: string
-  days: number
-  tau: number
-  forward?: number
-  atm_vol?: number
-  risk_reversals?: {
-    [k: string]: number
-  }
-  flies?: {
-    [k: string]: number
-  }
-  vols?: {
-    [k: string]: number
-  }
-  is_extrapolated: boolean
-  method: 'convex_price' | 'linear_total_variance' | 'scaled_slice' | 'shifted_slice' | 'slice'
-  butterfly: 'certified' | 'unchecked' | 'violated'
-  calendar: 'certified' | 'unchecked' | 'violated'
 }
 export interface TenorPatch {
   type: 'svi_tenor_patch'
@@ -458,45 +880,6 @@ export interface ThroughPatch {
   cells?: {}
 }
 /**
- * Whole each time; `ts` is the server's own clock, also in a replay.
- */
-export interface StatusMessage {
-  type: 'status'
-  schema: number
-  ts: number
-  available_ccys: string[]
-  source: SourceStatus
-  venues: VenueStatus[]
-  latency_ms: {
-    [k: string]: Quantiles
-  }
-  clients: number
-  recorder?: RecorderStatus
-  build: string
-}
-export interface SourceStatus {
-  kind: 'file' | 'live' | 'replay' | 'simulated'
-  label: string
-  recorded?: {
-    [k: string]: number
-  }
-}
-export interface VenueStatus {
-  venue: string
-  state: 'connecting' | 'down' | 'live' | 'stale'
-  detail?: string
-  age_ms?: number
-  rate: number
-  messages: number
-  reconnects: number
-  gaps: number
-  drops: number
-  rejects: {
-    [k: string]: number
-  }
-  ccys: string[]
-}
-/**
  * `/config.json`: what the static page needs to find its socket.
  */
 export interface SiteConfig {
@@ -522,6 +905,7 @@ export interface TenorsDocument {
   epoch: string
   version: number
   source: 'file' | 'live' | 'replay' | 'simulated'
+  conventions: Conventions
   tenors: TenorRow[]
 }
 export interface ThroughDocument {

@@ -20,7 +20,7 @@ from derivasys.analytics.strangle import fill_strangles
 from derivasys.analytics.svi import w_at
 from derivasys.analytics.term import SLICE, WIDTH
 from derivasys.analytics.term_delta import delta_goal, fill_nodes
-from derivasys.surface import DeltaConvention, FlyConvention
+from derivasys.smiles import DeltaConvention, FlyConvention
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

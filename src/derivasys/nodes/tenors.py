@@ -19,7 +19,8 @@ from derivasys.analytics.arbitrage import NO, YES
 from derivasys.analytics.term import CONVEX, LINEAR, WIDTH, make_convex, place
 from derivasys.analytics.term_proof import curve_butterfly
 from derivasys.nodes.deltas import NODES, solve_curves
-from derivasys.surface import CERTIFIED, UNCHECKED, VIOLATED, DeltaConvention
+from derivasys.smiles import DeltaConvention
+from derivasys.surface import CERTIFIED, UNCHECKED, VIOLATED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

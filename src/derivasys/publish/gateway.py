@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Iterable
 
 from derivasys.publish.websocket import Connection, text_frame
-from derivasys.wire.feed import TABLES, Feed, State
+from derivasys.wire.feed import STREAMED, Feed, State
 from derivasys.wire.messages import Channel
-from derivasys.wire.session import RATES_MS, Close, Send, Session, Snapshot, unknown_ccy
+from derivasys.wire.session import Action, Close, Send, Session, Snapshot, unknown_ccy
+from derivasys.wire.variant import Variant
 
 log = logging.getLogger("derivasys.publish")
 
@@ -74,11 +75,9 @@ class Gateway:
         feed.offer(ts, make)
         if is_first:
             self._greet_waiting(ccy)
-        for rate_ms in RATES_MS:
-            payloads = feed.publish(rate_ms)
-            if payloads:
-                frames = {channel: text_frame(payload) for channel, payload in payloads.items()}
-                self._broadcast(ccy, rate_ms, frames)
+        for variant, payloads in feed.publish().items():
+            frames = {channel: text_frame(payload) for channel, payload in payloads.items()}
+            self._broadcast(ccy, variant, frames)
 
     def publish_status(self, payload: bytes) -> None:
         """Send the status document to everybody who follows it."""
@@ -94,11 +93,11 @@ class Gateway:
         for connection in list(self._clients):
             connection.close(code, reason)
 
-    def _broadcast(self, ccy: str, rate_ms: int, frames: dict[Channel, bytes]) -> None:
+    def _broadcast(self, ccy: str, variant: Variant, frames: dict[Channel, bytes]) -> None:
         joined: dict[frozenset[Channel], bytes] = {}
         for connection, client in self._clients.items():
             session = client.session
-            if session.rate_ms != rate_ms or ccy not in session.ccys:
+            if session.variant != variant or ccy not in session.ccys:
                 continue
             if self._is_stuck(connection, client) or ccy in client.behind:
                 client.behind.add(ccy)
@@ -135,7 +134,7 @@ class Gateway:
 
     def _send_snapshots(self, connection: Connection, client: _Client, ccys: Iterable[str]) -> None:
         for ccy in ccys:
-            for channel in (*TABLES, "fit"):
+            for channel in STREAMED:
                 if channel in client.session.channels:
                     self._send_snapshot(connection, client, channel, ccy)
 
@@ -148,8 +147,8 @@ class Gateway:
         if feed is None or not feed.has_state:
             return
         client.behind.discard(ccy)
-        feed.activate(client.session.rate_ms)
-        connection.send_text(feed.snapshot(client.session.rate_ms, channel))
+        feed.activate(client.session.variant)
+        connection.send_text(feed.snapshot(client.session.variant, channel))
         self.delivered += 1
 
     # --- websocket.Handler ---
@@ -163,6 +162,7 @@ class Gateway:
         ccys = [wanted[:16]] if wanted else self.available[:1]
         client = _Client(Session(ccys))
         self._clients[connection] = client
+        self._act(connection, client, client.session.open(connection.query, self._now_ms()))
         if self.status is not None:
             connection.send_text(self.status)
         if wanted and wanted not in self.available:
@@ -173,8 +173,13 @@ class Gateway:
         client = self._clients.get(connection)
         if client is None:
             return
-        before = (client.session.rate_ms, client.session.ccys)
-        for action in client.session.receive(text, self.available, self._now_ms()):
+        before = (client.session.variant, client.session.ccys)
+        self._act(connection, client, client.session.receive(text, self.available, self._now_ms()))
+        if (client.session.variant, client.session.ccys) != before:
+            self._release(before[0])
+
+    def _act(self, connection: Connection, client: _Client, actions: Iterable[Action]) -> None:
+        for action in actions:
             match action:
                 case Send(payload):
                     connection.send_text(payload)
@@ -182,8 +187,6 @@ class Gateway:
                     self._send_snapshot(connection, client, channel, ccy)
                 case Close(code, reason):
                     connection.close(code, reason)
-        if (client.session.rate_ms, client.session.ccys) != before:
-            self._release(before[0])
 
     def on_drain(self, connection: Connection) -> None:
         client = self._clients.get(connection)
@@ -193,13 +196,13 @@ class Gateway:
     def on_close(self, connection: Connection) -> None:
         client = self._clients.pop(connection, None)
         if client is not None:
-            self._release(client.session.rate_ms)
+            self._release(client.session.variant)
 
-    def _release(self, rate_ms: int) -> None:
-        """Stop the class of each currency that nobody follows at this rate any more."""
+    def _release(self, variant: Variant) -> None:
+        """Stop the variant of each currency that nobody follows in it any more."""
         followed = {
-            ccy for client in self._clients.values() if client.session.rate_ms == rate_ms for ccy in client.session.ccys
+            ccy for client in self._clients.values() if client.session.variant == variant for ccy in client.session.ccys
         }
         for ccy, feed in self.feeds.items():
             if ccy not in followed:
-                feed.deactivate(rate_ms)
+                feed.deactivate(variant)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
@@ -18,17 +18,29 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from derivasys.publish import asyncapi
 from derivasys.publish.gateway import Gateway
-from derivasys.publish.openapi import document
-from derivasys.wire.feed import State
-from derivasys.wire.messages import SCHEMA, Source
+from derivasys.publish.openapi import CCY_DEFAULT, QUERIES, document
+from derivasys.publish.problems import Refusal, on_fault, on_http, on_refusal, problem
+from derivasys.publish.replies import JSON, Body, json_body, of_bytes, parameters, reply, require_json_accepted
+from derivasys.wire import expanded
+from derivasys.wire.documents import PriceDocument, PriceRequest
+from derivasys.wire.feed import Feed, State
+from derivasys.wire.messages import SCHEMA, Channel, Source
+from derivasys.wire.price import FieldError, price
+from derivasys.wire.variant import Variant
 
 Health = Callable[[], list[str]]
 """Returns why the service is not ready; [] when it is."""
 
-_JSON = "application/json"
-_PROBLEM = "application/problem+json"
+PRICE_BYTES_MAX = 256 << 10
+"""Of the body of POST /price."""
+BODIES_KEPT = 64
+"""Documents kept encoded; the oldest goes."""
 _NO_DASHBOARD = "The dashboard has not been built. Run `make setup` (it needs Node 20), then reload this page.\n"
+_COMPRESSED = [Middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)]
+"""For what is no document: documents are compressed once, not once a request."""
+_PRICE = msgspec.json.Decoder(PriceRequest)
 
 
 class Rest:
@@ -50,76 +62,110 @@ class Rest:
         self._health = health
         self._metrics = metrics
         self._site = site.resolve()
-        self._documents: dict[tuple[str, str], tuple[int, Response]] = {}
+        self._bodies: dict[tuple[str, str, Variant], tuple[State, Body]] = {}
+        self._asyncapi_body = Body(lambda: orjson.dumps(asyncapi.document(build)), f"asyncapi {build}")
+        self._openapi_body = Body(lambda: orjson.dumps(document(build)), f"openapi {build}")
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
         return Starlette(
             routes=[
-                Route("/surface/latest", self._latest(_surface)),
-                Route("/smiles/latest", self._latest(_levels)),
-                Route("/tenors/latest", self._latest(_tenors)),
-                Route("/through/latest", self._latest(_through)),
-                Route("/diagnostics/latest", self._latest(_diagnostics)),
+                *(Route(path, self._latest(path, body)) for path, body in _LATEST.items()),
+                Route("/price", self._price, methods=["POST"]),
                 Route("/status", self._status),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
-                Route("/metrics", self._metrics_text),
+                Route("/metrics", self._metrics_text, middleware=_COMPRESSED),
                 Route("/config.json", self._config),
                 Route("/openapi.json", self._openapi),
-                Route("/{path:path}", self._file),
+                Route("/asyncapi.json", self._asyncapi),
+                Route("/{path:path}", self._file, middleware=_COMPRESSED),
             ],
-            middleware=[Middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)],
-            exception_handlers={HTTPException: _http_problem, 500: _server_problem},
+            exception_handlers={HTTPException: on_http, Refusal: on_refusal, 500: on_fault},
         )
 
-    def _latest(self, body: Callable[[State], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    def _latest(self, path: str, body: Callable[[State, Variant], dict[str, Any]]) -> _Endpoint:
         async def respond(request: Request) -> Response:
-            unknown = set(request.query_params) - {"ccy"}
-            if unknown:
-                name = min(unknown)
-                return problem(400, "Unknown parameter", f"{name!r} is not known here", name)
-            ccy = request.query_params.get("ccy", "BTC")
-            feed = self._gateway.feeds.get(ccy)
-            if feed is None or feed.state is None:
-                listed = ", ".join(self._gateway.available) or "none yet"
-                return problem(404, "No such surface", f"no surface for {ccy[:16]!r}; available: {listed}", "ccy")
-            state = feed.state
-            content = {
-                "schema": SCHEMA,
-                "ts": state.ts,
-                "ccy": ccy,
-                "epoch": feed.epoch,
-                "version": state.version,
-                "source": self._source,
-                **body(state),
-            }
-            return _with_etag(request, orjson.dumps(content))
+            chosen = parameters(request, QUERIES[path])
+            feed, state = self._newest(chosen.pop("ccy", CCY_DEFAULT), "ccy")
+            return reply(request, self._body(path, feed, state, Variant(**chosen), body))
 
         return respond
 
+    def _newest(self, ccy: str, path: str) -> tuple[Feed, State]:
+        feed = self._gateway.feeds.get(ccy)
+        state = None if feed is None else feed.state
+        if feed is None or state is None:
+            listed = ", ".join(self._gateway.available) or "none yet"
+            raise Refusal(404, "No such surface", f"no surface for {ccy[:16]!r}; available: {listed}", path)
+        return feed, state
+
+    def _body(
+        self, path: str, feed: Feed, state: State, variant: Variant, body: Callable[[State, Variant], dict[str, Any]]
+    ) -> Body:
+        """Return a document, encoded and compressed once for all who ask for it."""
+        key = (path, state.ccy, variant)
+        kept = self._bodies.pop(key, None)
+        if kept is None or kept[0] is not state:
+            head = self._head(feed, state)
+
+            def make() -> bytes:
+                return orjson.dumps(head | body(feed.restated(state, variant), variant))
+
+            kept = (state, Body(make, f"{path} {variant} {sorted(head.items())}"))
+        self._bodies[key] = kept
+        if len(self._bodies) > BODIES_KEPT:
+            del self._bodies[next(iter(self._bodies))]
+        return kept[1]
+
+    def _head(self, feed: Feed, state: State) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "ts": state.ts,
+            "ccy": state.ccy,
+            "epoch": feed.epoch,
+            "version": state.version,
+            "source": self._source,
+        }
+
+    async def _price(self, request: Request) -> Response:
+        parameters(request, QUERIES["/price"])
+        require_json_accepted(request)
+        asked: PriceRequest = await json_body(request, _PRICE, PRICE_BYTES_MAX)
+        feed, state = self._newest(asked.ccy, "$.ccy")
+        try:
+            convention, options = price(state, asked)
+        except FieldError as error:
+            raise Refusal(422, "Bad field", str(error), error.path) from None
+        body = PriceDocument(**self._head(feed, state), delta_convention=convention, options=options)
+        return Response(msgspec.json.encode(body), media_type=JSON, headers={"cache-control": "no-store"})
+
     async def _status(self, request: Request) -> Response:
+        parameters(request, {})
         if self._gateway.status is None:
-            return problem(503, "Starting", "no status yet")
-        return _with_etag(request, self._gateway.status)
+            raise Refusal(503, "Starting", "no status yet", headers={"retry-after": "1"})
+        return reply(request, of_bytes(self._gateway.status))
 
     async def _healthz(self, request: Request) -> Response:
-        return Response(b'{"status":"ok"}', media_type=_JSON)
+        return Response(b'{"status":"ok"}', media_type=JSON)
 
     async def _readyz(self, request: Request) -> Response:
         reasons = self._health()
         body = {"status": "not ready" if reasons else "ready", "reasons": reasons}
-        return Response(orjson.dumps(body), 503 if reasons else 200, media_type=_JSON)
+        return Response(orjson.dumps(body), 503 if reasons else 200, media_type=JSON)
 
     async def _metrics_text(self, request: Request) -> Response:
         return PlainTextResponse(generate_latest(self._metrics), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _config(self, request: Request) -> Response:
         body = {"ws_path": "/ws", "build": self._build}
-        return Response(orjson.dumps(body), media_type=_JSON, headers={"cache-control": "no-cache"})
+        return Response(orjson.dumps(body), media_type=JSON, headers={"cache-control": "no-cache"})
 
     async def _openapi(self, request: Request) -> Response:
-        return _with_etag(request, orjson.dumps(document(self._build)))
+        return reply(request, self._openapi_body)
+
+    async def _asyncapi(self, request: Request) -> Response:
+        return reply(request, self._asyncapi_body)
 
     async def _file(self, request: Request) -> Response:
         """Serve the dashboard: hashed assets for good, the page itself always fresh."""
@@ -144,53 +190,46 @@ _PAGE_HEADERS = {
     "x-frame-options": "DENY",
 }
 
-
-def problem(status: int, title: str, detail: str = "", path: str = "") -> Response:
-    """Return an RFC 9457 problem document."""
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
-    if detail:
-        body["detail"] = detail
-    if path:
-        body["path"] = path
-    return Response(orjson.dumps(body), status, media_type=_PROBLEM)
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-async def _http_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail))
+def _list(channel: Channel, state: State) -> dict[str, Any]:
+    """Return a channel's objects in the expanded form."""
+    keys = dict.fromkeys(key[0] for key in state.tables[channel].keys)
+    return {"form": "expanded", expanded.LIST[channel]: expanded.items(channel, state, keys)}
 
 
-async def _server_problem(request: Request, error: Exception) -> Response:
-    return problem(500, "Internal error", "the error has been logged")
-
-
-def _with_etag(request: Request, content: bytes) -> Response:
-    etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-    headers = {"etag": etag, "cache-control": "no-cache"}
-    candidates = request.headers.get("if-none-match", "").replace("W/", "").split(",")
-    if etag in (candidate.strip() for candidate in candidates):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=_JSON, headers=headers)
-
-
-def _surface(state: State) -> dict[str, Any]:
+def _surface(state: State, variant: Variant) -> dict[str, Any]:
+    head = {"conventions": state.conventions, **state.head}
+    if variant.form == "expanded":
+        return head | _list("surface", state)
     table = state.tables["surface"]
-    smiles = [table.row(at) for at in range(len(table.keys))]
-    return {"conventions": state.conventions, **state.head, "smiles": smiles}
+    return head | {"smiles": [table.row(at) for at in range(len(table.keys))]}
 
 
-def _levels(state: State) -> dict[str, Any]:
-    return {"levels": state.tables["levels"].tree()}
+def _levels(state: State, variant: Variant) -> dict[str, Any]:
+    return _list("levels", state) if variant.form == "expanded" else {"levels": state.tables["levels"].tree()}
 
 
-def _tenors(state: State) -> dict[str, Any]:
+def _tenors(state: State, variant: Variant) -> dict[str, Any]:
     table = state.tables["tenors"]
-    return {"tenors": [table.row(at) for at in range(len(table.keys))]}
+    rows = [table.row(at) for at in range(len(table.keys))]
+    shape: dict[str, Any] = {"form": "expanded", "rows": rows} if variant.form == "expanded" else {"tenors": rows}
+    return {"conventions": state.conventions, **shape}
 
 
-def _through(state: State) -> dict[str, Any]:
-    return {"cells": state.tables["through"].tree()}
+def _through(state: State, variant: Variant) -> dict[str, Any]:
+    return _list("through", state) if variant.form == "expanded" else {"cells": state.tables["through"].tree()}
 
 
-def _diagnostics(state: State) -> dict[str, Any]:
+def _diagnostics(state: State, variant: Variant) -> dict[str, Any]:
     return state.fit
+
+
+_LATEST: dict[str, Callable[[State, Variant], dict[str, Any]]] = {
+    "/surface/latest": _surface,
+    "/smiles/latest": _levels,
+    "/tenors/latest": _tenors,
+    "/through/latest": _through,
+    "/diagnostics/latest": _diagnostics,
+}

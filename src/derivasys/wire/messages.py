@@ -1,7 +1,8 @@
-"""The contract: every message of the WebSocket and every REST body, as types.
+"""The contract: every message of the WebSocket in the compact form, as types.
 
-JSON Schemas (`schemas.json`), the OpenAPI document and the dashboard's TypeScript types are generated
-from here by `derivasys schema`; a test fails when they are out of date.
+`wire.expanded_messages` has the other form and `wire.documents` the bodies of REST. JSON Schemas (`schemas.json`), the
+AsyncAPI and OpenAPI documents and the TypeScript types are generated from them by `make types`; a test fails when they
+are out of date.
 
 Units: vols, risk reversals and flies in vol points (44.18 means 44.18 %), `tau` in years, `days` in
 days, instants in integer milliseconds UTC, prices in quote currency unless the field says `_coin`.
@@ -399,10 +400,21 @@ class SelectCurrency(Request, frozen=True, kw_only=True, tag="select_currency"):
     ccy: str
 
 
+class ConventionChoice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Conventions of nodes, risk reversals and flies; what is absent stays as it is."""
+
+    delta: Literal["forward", "premium_adjusted"] | UnsetType = UNSET
+    fly: Literal["full", "half", "market_strangle"] | UnsetType = UNSET
+
+
 class Subscribe(Request, frozen=True, kw_only=True, tag="subscribe"):
+    """Adds channels and currencies; changes rate, form and conventions, which a client has one of each."""
+
     channels: list[Channel] | UnsetType = UNSET
     ccys: list[str] | UnsetType = UNSET
     rate_ms: Literal[50, 200, 1000] | UnsetType = UNSET
+    form: Literal["compact", "expanded"] | UnsetType = UNSET
+    conventions: ConventionChoice | UnsetType = UNSET
 
 
 class Unsubscribe(Request, frozen=True, kw_only=True, tag="unsubscribe"):
@@ -420,66 +432,6 @@ class Ping(Request, frozen=True, kw_only=True, tag="ping"):
 
 
 ClientMessage = SelectCurrency | Subscribe | Unsubscribe | Resync | Ping
-
-
-# --- REST bodies ---------------------------------------------------------------------------------
-
-
-class Document(Part, frozen=True, kw_only=True):
-    """What every REST body of one currency carries."""
-
-    schema: int
-    ts: int
-    ccy: str
-    epoch: str
-    version: int
-    source: Source
-
-
-class SurfaceDocument(Document, frozen=True, kw_only=True):
-    conventions: Conventions
-    vol_index_30d: float | UnsetType = UNSET
-    smiles: list[Smile]
-
-
-class LevelsDocument(Document, frozen=True, kw_only=True):
-    levels: dict[str, dict[str, dict[str, Level]]]
-
-
-class TenorsDocument(Document, frozen=True, kw_only=True):
-    tenors: list[TenorRow]
-
-
-class ThroughDocument(Document, frozen=True, kw_only=True):
-    cells: dict[str, dict[str, dict[str, ThroughCell]]]
-
-
-class DiagnosticsDocument(Document, frozen=True, kw_only=True):
-    objective: float | UnsetType = UNSET
-    rmse: float | UnsetType = UNSET
-    inside: float | UnsetType = UNSET
-    elapsed_ms: float | UnsetType = UNSET
-    stages_ms: dict[str, float] | UnsetType = UNSET
-    expiries: list[ExpiryFit]
-
-
-class SiteConfig(Part, frozen=True, kw_only=True):
-    """`/config.json`: what the static page needs to find its socket."""
-
-    ws_path: str
-    ws_url: str | UnsetType = UNSET
-    """Absolute address when the socket lives on another host."""
-    build: str
-
-
-class Problem(Part, frozen=True, kw_only=True):
-    """RFC 9457 problem details."""
-
-    type: str
-    title: str
-    status: int
-    detail: str | UnsetType = UNSET
-    path: str | UnsetType = UNSET
 
 
 DECODE_CLIENT = msgspec.json.Decoder(ClientMessage)

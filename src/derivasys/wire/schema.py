@@ -12,20 +12,33 @@ from typing import Any
 
 import msgspec
 
-from derivasys.wire import messages
+from derivasys.wire import documents, expanded_messages, messages
 
 PATH = Path(__file__).with_name("schemas.json")
 
 ROOTS: dict[str, Any] = {
     "ServerMessage": messages.ServerMessage,
+    "ExpandedServerMessage": expanded_messages.ExpandedServerMessage,
     "ClientMessage": messages.ClientMessage,
-    "SurfaceDocument": messages.SurfaceDocument,
-    "LevelsDocument": messages.LevelsDocument,
-    "TenorsDocument": messages.TenorsDocument,
-    "ThroughDocument": messages.ThroughDocument,
-    "DiagnosticsDocument": messages.DiagnosticsDocument,
-    "SiteConfig": messages.SiteConfig,
-    "Problem": messages.Problem,
+    **{
+        name: getattr(documents, name)
+        for name in (
+            "SurfaceDocument",
+            "ExpandedSurfaceDocument",
+            "LevelsDocument",
+            "ExpandedLevelsDocument",
+            "TenorsDocument",
+            "ExpandedTenorsDocument",
+            "ThroughDocument",
+            "ExpandedThroughDocument",
+            "DiagnosticsDocument",
+            "PriceRequest",
+            "PriceDocument",
+            "Health",
+            "SiteConfig",
+            "Problem",
+        )
+    },
 }
 
 

@@ -6,17 +6,19 @@ field and the connection lives on; input that is not JSON closes it with 1007.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 import msgspec
 import orjson
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
+from derivasys.smiles import DeltaConvention, FlyConvention
 from derivasys.wire import messages as m
+from derivasys.wire.published import WITH_NODES
+from derivasys.wire.variant import Form, Variant
 
 CHANNELS: tuple[m.Channel, ...] = ("surface", "levels", "tenors", "through", "fit", "status")
-RATES_MS = (50, 200, 1000)
-RATE_MS_DEFAULT = 200
 CCYS_MAX = 32
 """Currencies that one client may follow at a time."""
 
@@ -45,12 +47,38 @@ Action = Send | Snapshot | Close
 
 
 class Session:
-    """What one client follows: `ccys` × `channels` at `rate_ms`."""
+    """What one client follows: `ccys` × `channels` in one `variant`."""
 
-    def __init__(self, ccys: Collection[str], rate_ms: int = RATE_MS_DEFAULT) -> None:
+    def __init__(self, ccys: Collection[str], variant: Variant | None = None) -> None:
         self.ccys: tuple[str, ...] = tuple(ccys)
         self.channels: frozenset[m.Channel] = frozenset(CHANNELS)
-        self.rate_ms = rate_ms
+        self.variant = variant or Variant()
+
+    def open(self, query: Mapping[str, str], now_ms: int) -> list[Action]:
+        """Take what the query of the address asks for (channels, rate_ms, form, delta, fly); return errors to send.
+
+        `ccy` is the caller's: a currency may be waited for. What cannot be read is answered and left out.
+        """
+        actions: list[Action] = []
+        for name, text in query.items():
+            if name in {"ccy", "ccys"}:
+                continue
+            if name not in QUERY:
+                listed = ", ".join(("ccy", *QUERY))
+                actions.append(_error("bad_request", f"no such parameter; there are {listed}", now_ms, f"?{name[:32]}"))
+                continue
+            raw: Any = text.split(",") if name == "channels" else text
+            try:
+                value = msgspec.convert(raw, QUERY[name], strict=False)
+            except msgspec.ValidationError as error:
+                problem = str(error).partition(" - at `")[0]
+                actions.append(_error("bad_request", problem, now_ms, f"?{name}"))
+                continue
+            if name == "channels":
+                self.channels = frozenset(value)
+            else:
+                self.variant = structs.replace(self.variant, **{name: value})
+        return actions
 
     def receive(self, text: bytes, available: Collection[str], now_ms: int) -> list[Action]:
         """Return what to do about one message of the client."""
@@ -83,14 +111,17 @@ class Session:
         if request.ccys is not UNSET:
             ccys += [ccy for ccy in request.ccys if ccy not in ccys]
         channels = None if request.channels is UNSET else self.channels | set(request.channels)
-        rate_ms = None if request.rate_ms is UNSET else request.rate_ms
-        return self._follow(ccys, channels, rate_ms, available, now_ms, "$.ccys")
+        chosen: dict[str, Any] = {"rate_ms": request.rate_ms, "form": request.form}
+        if request.conventions is not UNSET:
+            chosen |= {"delta": request.conventions.delta, "fly": request.conventions.fly}
+        chosen = {name: value for name, value in chosen.items() if value is not UNSET}
+        return self._follow(ccys, channels, structs.replace(self.variant, **chosen), available, now_ms, "$.ccys")
 
     def _follow(
         self,
         ccys: list[str],
         channels: frozenset[m.Channel] | None,
-        rate_ms: int | None,
+        variant: Variant | None,
         available: Collection[str],
         now_ms: int,
         path: str,
@@ -101,16 +132,35 @@ class Session:
         if len(ccys) > CCYS_MAX:
             return [_error("too_many", f"at most {CCYS_MAX} currencies", now_ms, path)]
         before = {(channel, ccy) for ccy in self.ccys for channel in self.channels}
-        is_new_rate = rate_ms is not None and rate_ms != self.rate_ms
+        changed = frozenset() if variant is None else _affected(self.variant, variant)
         self.ccys = tuple(ccys)
         self.channels = self.channels if channels is None else channels
-        self.rate_ms = self.rate_ms if rate_ms is None else rate_ms
+        self.variant = self.variant if variant is None else variant
         return [
             Snapshot(channel, ccy)
             for ccy in self.ccys
             for channel in CHANNELS
-            if channel in self.channels and (is_new_rate or (channel, ccy) not in before)
+            if channel in self.channels and (channel in changed or (channel, ccy) not in before)
         ]
+
+
+QUERY: dict[str, Any] = {
+    "channels": list[m.Channel],
+    "rate_ms": Literal[50, 200, 1000],
+    "form": Form,
+    "delta": DeltaConvention,
+    "fly": FlyConvention,
+}
+"""Parameters of the address besides `ccy`."""
+
+
+def _affected(before: Variant, after: Variant) -> frozenset[m.Channel]:
+    """Return the channels that read otherwise in another variant."""
+    if before == after:
+        return frozenset()
+    if (before.rate_ms, before.form) != (after.rate_ms, after.form):
+        return frozenset(CHANNELS)
+    return WITH_NODES
 
 
 def unknown_ccy(ccy: str, available: Collection[str], now_ms: int, path: str) -> bytes:

@@ -21,7 +21,17 @@ from derivasys.fit.quotes import QuoteReason
 from derivasys.nodes import deltas, through
 from derivasys.nodes.tenors import TENOR_TAU, TENORS
 from derivasys.surface import FITTED, STATES, VERDICTS, Board, Surface
-from derivasys.wire.feed import State
+from derivasys.wire.conventions import (
+    FLY,
+    PARAMS,
+    RR,
+    VOL_DECIMALS,
+    flies_of,
+    node_columns,
+    round_to,
+    seconds_in_ms,
+)
+from derivasys.wire.published import State
 from derivasys.wire.table import Field, Layout, Path, Table, Tree
 
 Floats = NDArray[np.float64]
@@ -31,12 +41,8 @@ _CONVENTIONS = {
     "day_count": "ACT/365",
     "expiry_time": "08:00 UTC",
 }
-VOL_DECIMALS = 3
-"""Vol points."""
 _FALSE_TRUE = (False, True)
 _REASONS = tuple(reason.name.lower() for reason in QuoteReason)
-_RR = tuple(f"RR{delta:02d}" for delta in deltas.DELTAS)
-_FLY = tuple(f"FLY{delta:02d}" for delta in deltas.DELTAS)
 
 
 def state_of(surface: Surface) -> State:
@@ -90,7 +96,7 @@ def _smile_layout(decimals: int) -> Layout:
         Field(("atm_vol",), VOL_DECIMALS),
         Field(("variance_swap_vol",), VOL_DECIMALS),
         Field(("variance_swap_extrapolated",), 3),
-        *(Field(("params", name)) for name in ("a", "b", "rho", "m", "sigma")),
+        *(Field(("params", name)) for name in PARAMS),
         Field(("certificate", "butterfly"), codes=VERDICTS),
         Field(("certificate", "calendar"), codes=VERDICTS),
         Field(("certificate", "lee"), codes=VERDICTS),
@@ -101,8 +107,8 @@ def _smile_layout(decimals: int) -> Layout:
         Field(("fit", "rmse"), VOL_DECIMALS),
         Field(("fit", "cost_rmse"), VOL_DECIMALS),
         Field(("fit", "cost_inside"), 4),
-        *(Field(("risk_reversals", name), VOL_DECIMALS) for name in _RR),
-        *(Field(("flies", name), VOL_DECIMALS) for name in _FLY),
+        *(Field(("risk_reversals", name), VOL_DECIMALS) for name in RR),
+        *(Field(("flies", name), VOL_DECIMALS) for name in FLY),
     ]
     for name in deltas.NODES:
         node = ("nodes", name)
@@ -124,9 +130,8 @@ def _smile_layout(decimals: int) -> Layout:
 
 
 def _smiles(surface: Surface, decimals: int) -> Table:
-    n = len(surface)
     nodes: deltas.Nodes = surface.delta_nodes
-    vol = _round(100.0 * nodes.vol, VOL_DECIMALS)
+    vol = round_to(100.0 * nodes.vol, VOL_DECIMALS)
     has_params = np.isfinite(surface.params).all(axis=1)
     known = np.isfinite(surface.forward)
     columns: list[Any] = [
@@ -135,7 +140,7 @@ def _smiles(surface: Surface, decimals: int) -> Table:
         surface.forward,
         np.array([SOURCES.index(one.source) for one in surface.forwards], np.float64),
         np.array([one.stderr_bp for one in surface.forwards], np.float64),
-        _seconds_in_ms((surface.now_ns - np.array([one.recv_ns for one in surface.forwards], np.int64)) / 1e9),
+        seconds_in_ms((surface.now_ns - np.array([one.recv_ns for one in surface.forwards], np.int64)) / 1e9),
         np.array([one.parity_gap_bp for one in surface.forwards], np.float64),
         np.array([one.parity_stderr_bp for one in surface.forwards], np.float64),
         np.where(has_params, surface.forward, np.nan),
@@ -154,24 +159,12 @@ def _smiles(surface: Surface, decimals: int) -> Table:
         100.0 * surface.cost_rmse,
         surface.cost_inside,
         *deltas.risk_reversals(vol).T,
-        *_flies(surface, vol, surface.strangles).T,
+        *flies_of(vol, surface.conventions.fly, surface.strangles).T,
     ]
     for about_forward in (3, 4, 5, 6, 7):
         columns[about_forward] = np.where(known, columns[about_forward], np.nan)
     head = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
-    reached = np.isfinite(vol)
-    is_call = np.broadcast_to(deltas.IS_CALL.astype(np.float64), vol.shape)
-    strike = surface.forward[:, None] * np.exp(nodes.k)
-    target = nodes.delta - nodes.delta_error
-    body = np.stack(
-        [
-            is_call, target, nodes.delta, nodes.delta_error, nodes.k, strike, vol,
-            100.0 * nodes.bid_vol, 100.0 * nodes.ask_vol, nodes.quotes,
-            _seconds_in_ms(nodes.age_s), nodes.is_extrapolated,
-        ],
-        axis=2,
-    )  # fmt: skip
-    body = np.where(reached[:, :, None], body, np.nan).reshape(n, -1)
+    body = node_columns(nodes, surface.forward, vol)
     layout = _smile_layout(decimals)
     return Table(
         layout=layout,
@@ -180,12 +173,6 @@ def _smiles(surface: Surface, decimals: int) -> Table:
         fixed=_smile_fixed(surface.expiries),
         notes=tuple({("fit", "reasons"): list(reasons)} for reasons in surface.reasons),
     )
-
-
-def _flies(surface: Surface, vol: Floats, strangles: Floats | None) -> Floats:
-    """Return the flies of vols as published, vol points, in the surface's convention."""
-    published = None if strangles is None else _round(100.0 * strangles, VOL_DECIMALS)
-    return deltas.flies(vol, surface.conventions.fly, published)
 
 
 @lru_cache(maxsize=256)
@@ -290,8 +277,8 @@ def _tenor_layout(decimals: int) -> Layout:
             Field(("butterfly",), codes=VERDICTS),
             Field(("calendar",), codes=VERDICTS),
             Field(("atm_vol",), VOL_DECIMALS),
-            *(Field(("risk_reversals", name), VOL_DECIMALS) for name in _RR),
-            *(Field(("flies", name), VOL_DECIMALS) for name in _FLY),
+            *(Field(("risk_reversals", name), VOL_DECIMALS) for name in RR),
+            *(Field(("flies", name), VOL_DECIMALS) for name in FLY),
             *(Field(("vols", name), VOL_DECIMALS) for name in deltas.NODES),
         ]
     )
@@ -306,14 +293,14 @@ _TENOR_FIXED: tuple[Tree, ...] = tuple(
 
 def _tenors(surface: Surface, decimals: int) -> Table:
     rows = surface.tenor_nodes
-    vol = _round(100.0 * rows.vol, VOL_DECIMALS)
+    vol = round_to(100.0 * rows.vol, VOL_DECIMALS)
     values = np.concatenate(
         (
             rows.forward[:, None],
             np.stack([rows.is_extrapolated, rows.method, rows.butterfly, rows.calendar], axis=1).astype(np.float64),
             vol[:, deltas.ATM : deltas.ATM + 1],
             deltas.risk_reversals(vol),
-            _flies(surface, vol, surface.tenor_strangles),
+            flies_of(vol, surface.conventions.fly, surface.tenor_strangles),
             vol,
         ),
         axis=1,
@@ -404,16 +391,6 @@ def _put_number(into: Tree, name: str, value: float, decimals: int) -> None:
         into[name] = round(value, decimals)
 
 
-def _round(values: Floats, decimals: int) -> Floats:
-    scale = 10.0**decimals
-    return np.asarray(np.rint(values * scale) / scale)
-
-
 def _finite(values: Floats) -> Floats:
     """Return infinities (a limit in a wing, tails that cross) as missing: JSON has no word for them."""
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _seconds_in_ms(age_s: Floats) -> Floats:
-    """Return ages in ms by whole seconds: an age that only runs on is not worth a patch each cycle."""
-    return np.asarray(np.floor(age_s) * 1000.0)

@@ -7,9 +7,9 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derivasys.wire.feed import TABLES, Feed, State
-from derivasys.wire.session import RATES_MS
+from derivasys.wire.feed import STREAMED, TABLES, Feed, State
 from derivasys.wire.table import Field, Layout, Table, merge
+from derivasys.wire.variant import RATES_MS, Variant
 
 LAYOUT = Layout([Field(("a",), 1), Field(("n", "x"), 0), Field(("n", "y"), 2), Field(("c",), codes=("p", "q", "r"))])
 CELLS = st.tuples(
@@ -48,21 +48,20 @@ def states(draw):
 @settings(max_examples=300, deadline=None)
 @given(states(), st.sampled_from(RATES_MS), st.integers(0, 7))
 def test_a_snapshot_and_the_patches_after_it_give_the_next_snapshot(stream, rate_ms, join_at):
-    feed = Feed("BTC", "e")
+    feed, variant = Feed("BTC", "e"), Variant(rate_ms=rate_ms)
     held: dict[str, dict] = {}
     for at, state in enumerate(stream):
         feed.update(state)
         if at == min(join_at, len(stream) - 1):
-            feed.activate(rate_ms)
-            held = {c: orjson.loads(feed.snapshot(rate_ms, c)) for c in (*TABLES, "fit")}
-        for channel, payload in feed.publish(rate_ms).items():
-            if held:
-                message = orjson.loads(payload)
-                assert message["seq"] == held[channel]["seq"] + 1, "contiguous"
-                kind = held[channel]["type"]
-                held[channel] = message if channel == "fit" else merge(held[channel], message) | {"type": kind}
+            feed.activate(variant)
+            held = {c: orjson.loads(feed.snapshot(variant, c)) for c in STREAMED}
+        for channel, payload in feed.publish().get(variant, {}).items():
+            message = orjson.loads(payload)
+            assert message["seq"] == held[channel]["seq"] + 1, "contiguous"
+            kind = held[channel]["type"]
+            held[channel] = message if channel == "fit" else merge(held[channel], message) | {"type": kind}
         for channel, state_held in held.items():
-            whole = orjson.loads(feed.snapshot(rate_ms, channel))
+            whole = orjson.loads(feed.snapshot(variant, channel))
             # What did not change is not sent, so only the version and time of the last message are held.
             for envelope in ("ts", "version"):
                 whole.pop(envelope), state_held.pop(envelope, None)

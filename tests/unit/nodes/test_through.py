@@ -41,7 +41,7 @@ def price(iv, strike=110.0, is_call=True):
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(0.2, 0.8), st.floats(0.001, 0.1), st.floats(80, 125), st.booleans())
-def test_a_quote_is_through_when_its_vol_is_beyond_the_fit(iv, half, strike, is_call):
+def test_a_quote_is_through_when_its_vol_is_beyond_the_fit(iv, half, strike, is_call):  # [W47]
     bid, ask = price(iv - half, strike, is_call), price(iv + half, strike, is_call)
     found = judge(strike=strike, is_call=is_call, bid=bid, ask=ask)
     fit = price(0.5, strike, is_call)
@@ -60,7 +60,7 @@ def test_a_quote_is_through_when_its_vol_is_beyond_the_fit(iv, half, strike, is_
         assert math.isnan(net_vol) or net_vol < vol
 
 
-def test_the_fee_is_a_share_of_the_underlying_up_to_a_share_of_the_premium():
+def test_the_fee_is_a_share_of_the_underlying_up_to_a_share_of_the_premium():  # [W48]
     dear = judge(bid=price(0.6))
     assert dear.excess[0] - dear.net[0] == pytest.approx(0.0003 * FORWARD)
     cheap = judge(strike=150.0, bid=0.1)
@@ -142,7 +142,7 @@ def test_a_lone_bid_above_the_certified_smile_is_a_cell():
     assert through.excess[at] > through.net[at] > 0
 
 
-def test_since_is_kept_while_it_is_through_and_starts_anew_after_a_break():
+def test_since_is_kept_while_it_is_through_and_starts_anew_after_a_break():  # [W49]
     pipeline = fed(0.75)
     pipeline.drain(NOW_NS)
     later = [NOW_NS + step * S for step in (2, 4, 6)]

@@ -84,7 +84,7 @@ def bench() -> Bench:
     return bench
 
 
-def test_a_newcomer_gets_snapshots_then_patches(bench):
+def test_a_newcomer_gets_snapshots_then_patches(bench):  # [W8]
     wire = bench.join(ccy="BTC")
     assert wire.take() == SNAPSHOTS
     bench.gateway.publish(state(2))
@@ -156,7 +156,7 @@ def test_rate_classes_have_their_own_pace_and_sequence(bench):
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def test_a_slow_client_gets_no_patches_and_a_snapshot_when_it_drains(bench):
+def test_a_slow_client_gets_no_patches_and_a_snapshot_when_it_drains(bench):  # [W23]
     wire, quick = bench.join(), bench.join()
     wire.take(), quick.take()
     wire.is_slow = True
@@ -207,7 +207,7 @@ def test_who_leaves_is_forgotten_and_its_class_stops(bench):
     wire = bench.join()
     bench.gateway.on_close(wire)
     assert bench.gateway.clients == 0
-    assert bench.gateway.feeds["BTC"].publish(200) == {}
+    assert bench.gateway.feeds["BTC"].publish() == {}
 
 
 def test_clients_are_bounded(bench, monkeypatch):

@@ -12,7 +12,7 @@ from derivasys.pipeline import Pipeline
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.openapi import document
 from derivasys.publish.rest import Rest
-from derivasys.wire import messages as m
+from derivasys.wire import documents as d
 from derivasys.wire.state import state_of
 
 
@@ -62,9 +62,9 @@ def world(tmp_path) -> World:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/surface/latest", m.SurfaceDocument), ("/smiles/latest", m.LevelsDocument),
-        ("/tenors/latest", m.TenorsDocument), ("/through/latest", m.ThroughDocument),
-        ("/diagnostics/latest", m.DiagnosticsDocument),
+        ("/surface/latest", d.SurfaceDocument), ("/smiles/latest", d.LevelsDocument),
+        ("/tenors/latest", d.TenorsDocument), ("/through/latest", d.ThroughDocument),
+        ("/diagnostics/latest", d.DiagnosticsDocument),
     ],
 )  # fmt: skip
 def test_bodies_are_of_the_documented_types(world, path, kind):
@@ -74,7 +74,7 @@ def test_bodies_are_of_the_documented_types(world, path, kind):
     assert (body.ccy, body.version, body.epoch, body.source) == ("BTC", 1, "e1", "replay")
 
 
-def test_the_surface_is_an_array_in_order_of_expiry(world):
+def test_the_surface_is_an_array_in_order_of_expiry(world):  # [W41]
     smiles = world.http.get("/surface/latest").json()["smiles"]
     assert isinstance(smiles, list)
     assert [smile["expiry"] for smile in smiles] == sorted(smile["expiry"] for smile in smiles)
@@ -98,7 +98,7 @@ def test_errors_are_problem_documents(world, path, status, field):
     reply = world.http.get(path)
     assert reply.status_code == status
     assert reply.headers["content-type"] == "application/problem+json"
-    problem = msgspec.json.decode(reply.content, type=m.Problem)
+    problem = msgspec.json.decode(reply.content, type=d.Problem)
     assert problem.status == status
     assert (None if problem.path is msgspec.UNSET else problem.path) == field
 
@@ -122,7 +122,7 @@ def test_metrics(world):
 
 
 def test_config_tells_the_page_its_socket(world):
-    assert msgspec.json.decode(world.http.get("/config.json").content, type=m.SiteConfig).ws_path == "/ws"
+    assert msgspec.json.decode(world.http.get("/config.json").content, type=d.SiteConfig).ws_path == "/ws"
 
 
 def test_the_openapi_document_is_valid_and_lists_every_route(world):

@@ -2,17 +2,21 @@
 
 import msgspec
 import numpy as np
+import orjson
 import pytest
 from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option, smile_board
 
+from derivasys.analytics.arbitrage import certify
 from derivasys.calibrate import Rules
 from derivasys.messages import Quote
 from derivasys.pipeline import Pipeline
-from derivasys.surface import NodeConventions
+from derivasys.smiles import NodeConventions
 from derivasys.wire import messages as m
-from derivasys.wire.feed import TABLES, Feed
+from derivasys.wire.feed import STREAMED, TABLES, Feed
 from derivasys.wire.state import price_decimals, state_of, strike_key
+from derivasys.wire.variant import Variant
 
+EACH = Variant(rate_ms=50)
 LATER_MS = WEEK_MS + 7 * DAY_MS
 
 
@@ -24,15 +28,19 @@ def surface():
     return pipeline.drain(NOW_NS)[0]
 
 
-def snapshot(surface, channel):
+def _feed(surface):
     feed = Feed("BTC", "e")
     feed.update(state_of(surface))
-    feed.activate(50)
-    return msgspec.json.decode(feed.snapshot(50, channel), type=m.ServerMessage)
+    feed.activate(EACH)
+    return feed
+
+
+def snapshot(surface, channel):
+    return msgspec.json.decode(_feed(surface).snapshot(EACH, channel), type=m.ServerMessage)
 
 
 @pytest.mark.parametrize("channel", [*TABLES, "fit"])
-def test_messages_are_of_the_documented_types(surface, channel):
+def test_messages_are_of_the_documented_types(surface, channel):  # [W1] [W4]
     assert snapshot(surface, channel).version == surface.version
 
 
@@ -46,7 +54,7 @@ def test_risk_reversals_and_flies_agree_with_the_published_vols(surface):
         assert smile.atm_vol == vols["ATMF"]
 
 
-def test_the_published_parameters_reproduce_the_published_vols(surface):
+def test_the_published_parameters_reproduce_the_published_vols(surface):  # [W3]
     for smile in snapshot(surface, "surface").smiles.values():
         p = smile.params
         for node in smile.nodes.values():
@@ -70,6 +78,22 @@ def test_nothing_is_certified_that_was_not_proved(surface):
         assert smile.certificate.butterfly in ("certified", "violated", "unchecked")
         if smile.certificate.butterfly == "unchecked":
             assert smile.certificate.min_g is msgspec.UNSET
+
+
+def test_the_certificate_is_of_the_parameters_as_published(surface):  # [W6]
+    message = orjson.loads(_feed(surface).snapshot(EACH, "surface"))
+    smiles = sorted(message["smiles"].values(), key=lambda smile: smile["expiry"])
+    params = np.array([[smile["params"][name] for name in ("a", "b", "rho", "m", "sigma")] for smile in smiles])
+    proof = certify(params)
+    for at, smile in enumerate(smiles):
+        assert (smile["certificate"]["butterfly"] == "certified") == bool(proof.butterfly_ok[at])
+        assert (smile["certificate"]["calendar"] == "certified") == bool(proof.calendar_ok[at])
+        assert smile["certificate"]["min_g"] == pytest.approx(proof.min_g[at], abs=1e-6)
+
+
+def test_one_version_stands_in_every_channel(surface):  # [W7]
+    feed = _feed(surface)
+    assert {orjson.loads(feed.snapshot(EACH, channel))["version"] for channel in STREAMED} == {surface.version}
 
 
 def test_levels_show_the_out_of_the_money_option(surface):
