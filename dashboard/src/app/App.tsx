@@ -6,6 +6,7 @@ import { Header } from '../features/header/Header'
 import { GridPanel } from '../features/rrfly/GridPanel'
 import styles from './app.module.css'
 import { startKeys } from './keys'
+import { useView } from './view'
 
 // asked for at once, but the grids do not wait for the charts
 const plots = import('./plots')
@@ -14,22 +15,25 @@ const FlyCharts = lazy(() => plots.then(({ FlyCharts: component }) => ({ default
 const Smiles = lazy(() => plots.then(({ SmileMatrix: component }) => ({ default: component })))
 const Lower = lazy(() => import('./Lower'))
 const Help = lazy(() => import('./Help'))
+const Settings = lazy(() => import('./SettingsDialog'))
+const Focus = lazy(() => import('../features/smiles/Focus'))
 const FitPage = lazy(() => import('../features/fit/FitPage'))
 const SystemPage = lazy(() => import('../features/system/SystemPage'))
 const AboutPage = lazy(() => import('../features/about/AboutPage'))
 
 export function App() {
-  const [isHelp, setHelp] = useState(false)
-  useEffect(() => startKeys(() => setHelp(true)), [])
+  const [open, setOpen] = useState<'' | 'help' | 'settings'>('')
+  const isFocused = useView((view) => view.focus !== '')
+  useEffect(() => startKeys(setOpen), [])
   return (
     <Router hook={useHashLocation}>
-      <Header onHelp={() => setHelp(true)} />
+      <Header onOpen={setOpen} />
       <Body />
-      {isHelp ? (
-        <Suspense fallback={null}>
-          <Help onClose={() => setHelp(false)} />
-        </Suspense>
-      ) : null}
+      <Suspense fallback={null}>
+        {open === 'help' ? <Help onClose={() => setOpen('')} /> : null}
+        {open === 'settings' ? <Settings onClose={() => setOpen('')} /> : null}
+        {isFocused ? <Focus /> : null}
+      </Suspense>
     </Router>
   )
 }

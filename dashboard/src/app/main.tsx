@@ -3,6 +3,7 @@ import { createRoot } from 'react-dom/client'
 import './theme.css'
 import { feed } from '../data/feed'
 import { App } from './App'
+import { startHistory } from '../features/timeline/history'
 import { exposeState } from './expose'
 import { startTheme } from './theme'
 import { mirrorToUrl, useView } from './view'
@@ -16,6 +17,7 @@ feed.subscribe('connection', () => {
   if (ccy !== '' && ccy !== useView.getState().ccy) useView.setState({ ccy })
 })
 exposeState()
+startHistory()
 
 const root = document.querySelector('#root')
 if (root) {

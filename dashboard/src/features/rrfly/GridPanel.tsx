@@ -62,7 +62,7 @@ function exportCsv(kind: GridKind): void {
   if (!cut) return
   const { rows } = useView.getState()
   const stamp = new Date(cut.surface?.ts ?? 0).toISOString().replaceAll(/[-:]|\.\d+/g, '')
-  save(`derivasys_${cut.ccy}_${kind}_${rows}_v${cut.version}_${stamp}.csv`, gridCsv(cut, kind, rows), 'text/csv')
+  save(`derivasys_${cut.ccy}_${kind}_${rows}_v${cut.version}_${stamp}.csv`, gridCsv(cut, kind, rows, feed.view().status?.source.kind), 'text/csv')
 }
 
 /** What colours and marks mean. */

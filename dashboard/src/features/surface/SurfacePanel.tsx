@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { scheduler } from '../../app/scheduler'
 import { onTheme, token } from '../../app/theme'
+import { vol as volText } from '../../app/units'
 import { toggled, useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { css, viridis } from '../../lib/colour'
@@ -10,7 +11,7 @@ import { NODES } from '@derivasys/client'
 import { Segmented, TableToggle, Tool } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
 import { deltaName } from '../smiles/coordinates'
-import { smilesInOrder } from '../smiles/SmileMatrix'
+import { smilesInOrder } from '../smiles/order'
 import { canvasRenderer } from './canvas2d'
 import { type Camera, HOME, type Label, labelsOf, type Mesh, meshOf, pick, project, type Viewport } from './geometry'
 import { hasHardwareWebgl, type Renderer } from './renderer'
@@ -172,7 +173,7 @@ function Scene() {
       const row = Math.floor(at / mesh.columns)
       const step = mesh.steps[at % mesh.columns] ?? 0
       const across = axis === 'delta' ? deltaName(step) : `${fixed(step, 2)}σ`
-      text.textContent = `${mesh.labels[row]}   ${across}   K ${strike(Math.round(mesh.strike[at] ?? 0))}   vol ${fixed(mesh.vol[at], 2)}`
+      text.textContent = `${mesh.labels[row]}   ${across}   K ${strike(Math.round(mesh.strike[at] ?? 0))}   vol ${volText(mesh.vol[at])}`
       const [x, y] = project(camera, viewport(), mesh.position[3 * at] ?? 0, mesh.position[3 * at + 1] ?? 0, mesh.position[3 * at + 2] ?? 0)
       dot.hidden = false
       dot.style.transform = `translate(${x}px, ${y}px)`
@@ -293,7 +294,7 @@ function SurfaceTable() {
             <tr key={smile.expiry}>
               <th scope="row">{smile.label}</th>
               {NODES.map((node) => (
-                <td key={node}>{fixed(smile.nodes?.[node]?.vol, 2)}</td>
+                <td key={node}>{volText(smile.nodes?.[node]?.vol)}</td>
               ))}
             </tr>
           ))}
