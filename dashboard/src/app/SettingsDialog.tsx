@@ -1,16 +1,25 @@
 import { Dialog } from 'radix-ui'
-import { useId } from 'react'
+import { Limit } from '../ui/Limit'
 import { Segmented, Tool } from '../ui/controls'
 import styles from './SettingsDialog.module.css'
-import { CHOICES, type ChoiceKey, DEFAULT_SETTINGS, LIMITS, type LimitKey, limitOf } from './settings'
+import { CHOICES, type ChoiceKey, type Choices, DEFAULT_SETTINGS, type LimitKey } from './settings'
 import { useView } from './view'
 
 const GROUPS: readonly (readonly [title: string, note: string, choices: readonly ChoiceKey[], limits: readonly LimitKey[]])[] = [
   ['Conventions', 'How spreads are said. Worked out here from the published node vols; the server’s own convention stays the default.', ['fly', 'rr'], []],
   ['Units', 'Times are UTC, prices in quote currency, strikes in quote currency a coin.', ['unit', 'digits'], []],
   ['When an expiry is trusted', 'Certificates must hold whatever stands here.', [], ['min.inside', 'max.rmse', 'min.used', 'max.gap', 'max.age']],
-  ['Quotes through the fit', 'What the matrix shows and counts.', ['excess', 'fee'], ['min.excess', 'min.money', 'min.size', 'min.held']],
+  ['Quotes through the fit', 'What the matrix shows and counts.', ['excess', 'fee'], ['min.excess', 'min.money', 'min.size', 'min.held', 'max.quote']],
 ]
+
+const WORDS: { readonly [K in ChoiceKey]: { label: string; options: Readonly<Record<Choices[K], string>> } } = {
+  fly: { label: 'Fly', options: { published: 'as published', full: 'C + P − 2 ATM', half: '(C + P) ÷ 2 − ATM' } },
+  rr: { label: 'Risk reversal', options: { call: 'call − put', put: 'put − call' } },
+  unit: { label: 'Vols in', options: { points: 'points: 44.18', decimal: 'decimals: 0.4418' } },
+  digits: { label: 'Decimals of a vol point', options: { '1': '1', '2': '2', '3': '3' } },
+  excess: { label: 'Through the fit in', options: { vol: 'vol points', money: 'quote currency' } },
+  fee: { label: 'Through the fit', options: { net: 'net of taker fee', gross: 'before fee' } },
+}
 
 /** Conventions, units and thresholds; all of them are in the address, so that a link shows the same. */
 export default function Settings({ onClose }: { onClose: () => void }) {
@@ -48,46 +57,12 @@ export default function Settings({ onClose }: { onClose: () => void }) {
 
 function Choice({ name }: { name: ChoiceKey }) {
   const value = useView((view) => view[name])
-  const { label, options } = CHOICES[name]
+  const { label, options } = WORDS[name]
+  const words = options as Readonly<Record<string, string>>
   return (
     <div className={styles.row}>
       <span>{label}</span>
-      <Segmented label={label} value={value as string} options={options as readonly (readonly [string, string])[]} onChange={(next) => useView.setState({ [name]: next })} />
+      <Segmented label={label} value={value as string} options={CHOICES[name].options.map((option) => [option, words[option] ?? option] as const)} onChange={(next) => useView.setState({ [name]: next })} />
     </div>
   )
-}
-
-/** A number within bounds; what is typed wrongly is marked and not applied. */
-export function Limit({ name }: { name: LimitKey }) {
-  const id = useId()
-  const value = useView((view) => view.limits[name])
-  const { label, unit, low, high, step } = LIMITS[name]
-  return (
-    <div className={styles.row}>
-      <label htmlFor={id}>{label}</label>
-      <span>
-        <input
-          id={id}
-          type="number"
-          min={low}
-          max={high}
-          step={step}
-          defaultValue={value}
-          key={value}
-          onChange={(event) => {
-            const next = limitOf(name, event.target.value)
-            event.target.setAttribute('aria-invalid', String(next === undefined))
-          }}
-          onBlur={(event) => apply(name, event.target.value)}
-          onKeyDown={(event) => event.key === 'Enter' && apply(name, event.currentTarget.value)}
-        />
-        <em>{unit}</em>
-      </span>
-    </div>
-  )
-}
-
-function apply(name: LimitKey, text: string): void {
-  const next = limitOf(name, text)
-  if (next !== undefined) useView.setState((view) => ({ limits: { ...view.limits, [name]: next } }))
 }

@@ -3,7 +3,6 @@ import { createRoot } from 'react-dom/client'
 import './theme.css'
 import { feed } from '../data/feed'
 import { App } from './App'
-import { startHistory } from '../features/timeline/history'
 import { exposeState } from './expose'
 import { startTheme } from './theme'
 import { mirrorToUrl, useView } from './view'
@@ -17,7 +16,8 @@ feed.subscribe('connection', () => {
   if (ccy !== '' && ccy !== useView.getState().ccy) useView.setState({ ccy })
 })
 exposeState()
-startHistory()
+// not before the first view is up
+setTimeout(() => void import('../features/timeline/history').then(({ startHistory }) => startHistory()), 1500)
 
 const root = document.querySelector('#root')
 if (root) {

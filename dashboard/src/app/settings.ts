@@ -1,28 +1,29 @@
-/** Conventions, units and thresholds of what is shown: each with its choices or its bounds, and what it means. */
+/** Conventions, units and thresholds of what is shown: each with its choices or its bounds. Their words are in ui/Limit and SettingsDialog. */
 
 export const CHOICES = {
-  fly: { label: 'Fly', fallback: 'published', options: [['published', 'as published'], ['full', 'C + P − 2 ATM'], ['half', '(C + P) ÷ 2 − ATM']] },
-  rr: { label: 'Risk reversal', fallback: 'call', options: [['call', 'call − put'], ['put', 'put − call']] },
-  unit: { label: 'Vols in', fallback: 'points', options: [['points', 'points: 44.18'], ['decimal', 'decimals: 0.4418']] },
-  digits: { label: 'Decimals of a vol point', fallback: '2', options: [['1', '1'], ['2', '2'], ['3', '3']] },
-  excess: { label: 'Through the fit in', fallback: 'vol', options: [['vol', 'vol points'], ['money', 'quote currency']] },
-  fee: { label: 'Through the fit', fallback: 'net', options: [['net', 'net of taker fee'], ['gross', 'before fee']] },
+  fly: { fallback: 'published', options: ['published', 'full', 'half'] },
+  rr: { fallback: 'call', options: ['call', 'put'] },
+  unit: { fallback: 'points', options: ['points', 'decimal'] },
+  digits: { fallback: '2', options: ['1', '2', '3'] },
+  excess: { fallback: 'vol', options: ['vol', 'money'] },
+  fee: { fallback: 'net', options: ['net', 'gross'] },
 } as const
 
 export type ChoiceKey = keyof typeof CHOICES
-export type Choices = { [K in ChoiceKey]: (typeof CHOICES)[K]['options'][number][0] }
+export type Choices = { [K in ChoiceKey]: (typeof CHOICES)[K]['options'][number] }
 
-/** Bounds and steps of the thresholds, and what crossing each means. */
+/** Bounds and steps of the thresholds. */
 export const LIMITS = {
-  'min.inside': { label: 'Share inside bid–ask at least', unit: '%', fallback: 85, low: 0, high: 100, step: 1 },
-  'max.rmse': { label: 'Fit error (rmse) at most', unit: 'vol points', fallback: 3, low: 0, high: 50, step: 0.1 },
-  'min.used': { label: 'Quotes used at least', unit: '', fallback: 12, low: 0, high: 1000, step: 1 },
-  'max.gap': { label: 'Forward from put-call parity at most', unit: 'bp', fallback: 10, low: 0, high: 1000, step: 1 },
-  'max.age': { label: 'Age of the quotes at the nodes at most', unit: 's', fallback: 60, low: 1, high: 3600, step: 1 },
-  'min.excess': { label: 'Excess at least', unit: 'vol points', fallback: 0, low: -50, high: 100, step: 0.1 },
-  'min.money': { label: 'Excess at least', unit: 'quote currency', fallback: 0, low: -100_000, high: 1_000_000, step: 1 },
-  'min.size': { label: 'Size at least', unit: 'coins', fallback: 0, low: 0, high: 1_000_000, step: 0.1 },
-  'min.held': { label: 'Through for at least', unit: 's', fallback: 0, low: 0, high: 86_400, step: 1 },
+  'min.inside': { fallback: 85, low: 0, high: 100, step: 1 },
+  'max.rmse': { fallback: 3, low: 0, high: 50, step: 0.1 },
+  'min.used': { fallback: 12, low: 0, high: 1000, step: 1 },
+  'max.gap': { fallback: 10, low: 0, high: 1000, step: 1 },
+  'max.age': { fallback: 60, low: 1, high: 3600, step: 1 },
+  'min.excess': { fallback: 0, low: -50, high: 100, step: 0.1 },
+  'min.money': { fallback: 0, low: -100_000, high: 1_000_000, step: 1 },
+  'min.size': { fallback: 0, low: 0, high: 1_000_000, step: 0.1 },
+  'max.quote': { fallback: 86_400, low: 1, high: 86_400, step: 1 },
+  'min.held': { fallback: 0, low: 0, high: 86_400, step: 1 },
 } as const
 
 export type LimitKey = keyof typeof LIMITS
@@ -49,7 +50,7 @@ export function limitOf(key: LimitKey, text: string | null): number | undefined 
 export function settingsFrom(query: URLSearchParams): Settings {
   const choices = choiceKeys.map((key) => {
     const value = query.get(key)
-    const isKnown = (CHOICES[key].options as readonly (readonly [string, string])[]).some(([option]) => option === value)
+    const isKnown = (CHOICES[key].options as readonly string[]).includes(value ?? '')
     return [key, isKnown ? value : CHOICES[key].fallback]
   })
   const limits = limitKeys.map((key) => [key, limitOf(key, query.get(key)) ?? LIMITS[key].fallback])

@@ -1,21 +1,19 @@
-import { useMemo, useRef, useState } from 'react'
+import { lazy, Suspense, useMemo, useRef, useState } from 'react'
 import type uPlot from 'uplot'
 import { currentTheme, token } from '../app/theme'
 import { volTick } from '../app/units'
 import { toggled, toggleSeries, useView } from '../app/view'
-import { feed, useFeed } from '../data/feed'
+import { useFeed } from '../data/feed'
 import { css, viridis } from '../lib/colour'
-import { fixed, MISSING, signed } from '../lib/format'
-import { savePng } from '../lib/png'
+import { fixed, signed } from '../lib/format'
 import { axis, splitDigits, steadyRange, zeroLine } from './axes'
 import { TableToggle, Tool } from './controls'
 import { Panel } from './Panel'
 import styles from './SeriesChart.module.css'
 import { usePlot } from './usePlot'
 
+const ChartTable = lazy(() => import('./ChartTable'))
 const CHART_PX = 264
-/** Columns of a chart's table; denser charts show every n-th. */
-const TABLE_COLUMNS_MAX = 61
 
 /** A colour of a ramp of `count`, readable on the theme in force. */
 export function ramp(i: number, count: number): string {
@@ -103,7 +101,13 @@ export function Chart({ id, structure, head, body, look }: ChartProps) {
         </>
       }
     >
-      {isTable ? <ChartTable title={title} names={names} body={body} /> : <Plot key={structure + key} id={id} title={title} names={names} body={body} look={look} colour={colour} />}
+      {isTable ? (
+        <Suspense fallback={<div style={{ height: CHART_PX + 36 }} />}>
+          <ChartTable title={title} names={names} body={body} px={CHART_PX + 36} />
+        </Suspense>
+      ) : (
+        <Plot key={structure + key} id={id} title={title} names={names} body={body} look={look} colour={colour} />
+      )}
     </Panel>
   )
 }
@@ -111,7 +115,7 @@ export function Chart({ id, structure, head, body, look }: ChartProps) {
 function saveChart(id: string, title: string, names: readonly string[], colour: (i: number) => string): void {
   const hidden = useView.getState().hiddenSeries[id] ?? []
   const legend = names.map((name, i) => ({ name, colour: colour(i) })).filter(({ name }) => !hidden.includes(name))
-  savePng(id, title, document.querySelector<HTMLCanvasElement>(`[data-chart="${id}"] canvas`), { legend })
+  void import('../lib/png').then(({ savePng }) => savePng(id, title, document.querySelector<HTMLCanvasElement>(`[data-chart="${id}"] canvas`), { legend }))
 }
 
 interface PlotProps {
@@ -224,38 +228,4 @@ function Plot(props: PlotProps) {
 function Swatch({ colour }: { colour: () => string }) {
   useView((view) => view.theme)
   return <i data-theme-now={currentTheme()} style={{ background: colour() }} />
-}
-
-function ChartTable({ title, names, body }: { title: string; names: readonly string[]; body: () => ChartBody }) {
-  useFeed('cut', () => feed.cut()?.version)
-  const { x, values, xText, format } = body()
-  const step = Math.ceil(x.length / TABLE_COLUMNS_MAX)
-  const columns = x.map((at, j) => [at, j] as const).filter(([, j]) => j % step === 0)
-  return (
-    <div className={styles.scroll} style={{ height: CHART_PX + 36 }} tabIndex={0} role="region" aria-label={`${title}, table`}>
-      <table className={styles.table}>
-        <caption className="visually-hidden">{title}</caption>
-        <thead>
-          <tr>
-            <td />
-            {columns.map(([at]) => (
-              <th key={at} scope="col">
-                {xText(at)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {names.map((name, i) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {columns.map(([at, j]) => (
-                <td key={at}>{values[i]?.[j] === undefined ? MISSING : format(values[i]?.[j])}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  )
 }

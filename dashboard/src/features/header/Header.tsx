@@ -1,5 +1,5 @@
 import { useEffect, useReducer, useState } from 'react'
-import { Link, useRoute } from 'wouter'
+import { type Page, usePage } from '../../app/page'
 import { type Theme, useView } from '../../app/view'
 import { arrivalToPaint, feed, useFeed } from '../../data/feed'
 import type { Quantiles } from '@derivasys/client'
@@ -34,24 +34,24 @@ export function Header({ onOpen }: { onOpen: (what: 'help' | 'settings') => void
   return (
     <header className={styles.header}>
       <div className={styles.bar}>
-        <Link href="/" className={styles.brand}>
+        <a href="#/" className={styles.brand}>
           <Mark />
           <span>DerivaSys</span>
-        </Link>
+        </a>
         <Currencies />
         <nav className={styles.tabs} aria-label="Pages">
-          <Tab href="/" name="Market" />
-          <Tab href="/fit" name="Fit" />
-          <Tab href="/system" name="System" />
-          <Tab href="/about" name="Guide" />
+          <Tab page="market" name="Market" />
+          <Tab page="fit" name="Fit" />
+          <Tab page="system" name="System" />
+          <Tab page="guide" name="Guide" />
         </nav>
-        <div className={styles.state}>
-          <Source />
-          <Connected />
-          <ShownVersion />
-        </div>
-        <Tools onOpen={onOpen} />
       </div>
+      <div className={styles.state}>
+        <Source />
+        <Connected />
+        <ShownVersion />
+      </div>
+      <Tools onOpen={onOpen} />
       <div className={styles.strip}>
         <Venues />
         <Quality />
@@ -70,12 +70,12 @@ function Mark() {
   )
 }
 
-function Tab({ href, name }: { href: string; name: string }) {
-  const [active] = useRoute(href)
+function Tab({ page, name }: { page: Page; name: string }) {
+  const isShown = usePage() === page
   return (
-    <Link href={href} className={styles.tab} aria-current={active ? 'page' : undefined}>
+    <a href={page === 'market' ? '#/' : `#/${page}`} className={styles.tab} aria-current={isShown ? 'page' : undefined}>
       {name}
-    </Link>
+    </a>
   )
 }
 
@@ -239,12 +239,12 @@ function Quality() {
   const server = whole ? `${bare(whole[1].p50)} / ${bare(whole[1].p99)}` : MISSING
   const page = paint ? ` + ${bare(paint.p50)} / ${bare(paint.p99)}` : ''
   const figures: [name: string, value: string, title: string, key: string][] = [
-    ['last push', pushed === undefined ? MISSING : age(now - pushed), 'Time since the last surface data came to this page', 'push'],
+    ['push', pushed === undefined ? MISSING : age(now - pushed), 'Time since the last surface data came to this page', 'push'],
     ['data', cut?.surface ? `${clock(cut.surface.ts)} UTC` : MISSING, `Time of the data: ${instant(cut?.surface?.ts)}`, 'time'],
-    ['objective', fixed(fit?.objective, 2), 'Fit objective of the whole surface: weighted squared errors; smaller is closer', 'objective'],
+    ['objective', fixed(fit?.objective, 1), 'Fit objective of the whole surface: weighted squared errors; smaller is closer', 'objective'],
     ['rmse', fit?.rmse === undefined ? MISSING : `${fixed(fit.rmse, 2)} vp`, 'Root mean square error of the fit over all used quotes, vol points', 'rmse'],
-    ['inside bid–ask', percent(fit?.inside), 'Share of used two-sided quotes between whose bid and ask the fit lies', 'inside'],
-    ['fit time', millis(fit?.elapsed_ms), 'Time of the whole calibration cycle; not measured in a replay', 'fit'],
+    ['inside', percent(fit?.inside), 'Share of used two-sided quotes between whose bid and ask the fit lies', 'inside'],
+    ['fit', millis(fit?.elapsed_ms), 'Time of the whole calibration cycle; not measured in a replay', 'fit'],
     ['latency p50 / p99', `${server}${page} ms`, `${whole ? `Server, ${whole[0].replaceAll('_', ' ')}: from the venue’s frame to the published patch` : 'No stage measured yet'}${paint ? '; then this page: from a patch’s arrival to its numbers on screen' : ''}. All stages on the System page`, 'latency'],
   ]
   return (

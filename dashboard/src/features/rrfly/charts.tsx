@@ -1,10 +1,9 @@
-import type uPlot from 'uplot'
 import { useUnits, vol as volText, volSigned, volUnit } from '../../app/units'
 import { type Rows, useView } from '../../app/view'
 import { feed } from '../../data/feed'
 import { fixed } from '../../lib/format'
 import { NODES } from '@derivasys/client'
-import { apart, DAYS_LOOK } from '../../ui/days'
+import { DAYS_LOOK } from '../../ui/days'
 import { Chart } from '../../ui/SeriesChart'
 import { type GridKind, type Row, rowsOf, sayingOf, spreadColumns, valueOf } from './rows'
 
@@ -75,36 +74,11 @@ export function VolByNode() {
   )
 }
 
-/** Fly against delta, one line an expiry: how convex the smile is on its way out. */
-export function FlyByDelta() {
-  const rows = useView((view) => view.rows)
-  const units = useUnits()
-  const names = spreadColumns('fly')
-  const deltas = names.map((name) => Number(name.slice(3)))
-  return (
-    <Chart
-      id="flydelta"
-      structure={`flydelta${rows}${units}`}
-      look={{ scaleX: { time: false }, axisX: { splits: () => deltas, filter: apart, values: (_plot: uPlot, splits: (number | null)[]) => splits.map((delta) => (delta === null ? '' : `${delta}Δ`)) }, zero: true, isVol: true }}
-      head={() => headOf('fly', rows, 'Flies by delta')}
-      body={() => {
-        const saying = sayingOf(feed.cut())
-        return {
-          x: deltas,
-          values: drawable('fly', rows).map((row) => names.map((name) => valueOf(row, name, saying))),
-          xText: (x) => `${x} delta`,
-          format: (value) => volSigned(value),
-        }
-      }}
-    />
-  )
-}
-
-function headOf(kind: GridKind, rows: Rows, title: string) {
+export function headOf(kind: GridKind, rows: Rows, title: string) {
   const names = drawable(kind, rows).map((row) => row.label)
   return { title, note: `${volUnit()}; one line each ${rows === 'expiry' ? 'expiry' : 'tenor'}`, names, empty: names.length === 0 ? EMPTY : undefined }
 }
 
-function drawable(kind: GridKind, rows: Rows): Row[] {
+export function drawable(kind: GridKind, rows: Rows): Row[] {
   return rowsOf(feed.cut(), kind, rows).filter((row) => Object.keys(row.vols).length > 0)
 }

@@ -6,7 +6,6 @@ import { toggled, useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { css, viridis } from '../../lib/colour'
 import { fixed, strike } from '../../lib/format'
-import { savePng } from '../../lib/png'
 import { NODES } from '@derivasys/client'
 import { Segmented, TableToggle, Tool } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
@@ -68,7 +67,7 @@ function saveSurface(): void {
     y: Number.parseFloat(span.style.top),
     align: ALIGN[span.dataset.align ?? ''] ?? 'center',
   }))
-  savePng('surface', 'vol surface', box?.querySelector('canvas'), { labels })
+  void import('../../lib/png').then(({ savePng }) => savePng('surface', 'vol surface', box?.querySelector('canvas'), { labels }))
 }
 
 function Scene() {

@@ -1,6 +1,6 @@
 import { feed, useFeed } from '../../data/feed'
 import { RR_EDGES } from '../../lib/heat'
-import styles from './About.module.css'
+import styles from './Guide.module.css'
 
 const FLY_TEXT = {
   full: 'call + put − 2 × at the money',
@@ -9,11 +9,11 @@ const FLY_TEXT = {
 }
 
 /** What the surface is, what each number means, and where to stop trusting it. */
-export default function AboutPage() {
+export default function GuidePage() {
   useFeed('cut', () => feed.cut()?.surface?.conventions)
   const conventions = feed.cut()?.surface?.conventions
   return (
-    <article className={styles.about}>
+    <article className={styles.guide}>
       <h2>The surface</h2>
       <p>
         Quotes of every listed option are turned into Black-76 vols against the forward of their own venue and expiry. For each expiry five numbers are fitted, raw SVI in
