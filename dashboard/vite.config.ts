@@ -6,8 +6,8 @@ import { defineConfig } from 'vitest/config'
 const gateway = process.env.DERIVASYS_GATEWAY ?? 'http://127.0.0.1:8791'
 
 const CORE =
-  /preload-helper|clients\/typescript\/src|node_modules\/(react|react-dom|scheduler|zustand|wouter|use-sync-external-store|regexparam)\/|src\/(app\/(scheduler|theme|view)|lib|data|ui\/(Panel|controls)|features\/smiles\/venues|features\/rrfly\/rows)/
-const PLOTS = /node_modules\/uplot\/|src\/ui\/(usePlot|axes|SeriesChart)|src\/features\/(smiles\/(SmileMatrix|SmileChart|QuoteTable|marks|coordinates|hover)|rrfly\/charts)/
+  /preload-helper|clients\/typescript\/src|node_modules\/(react|react-dom|scheduler|zustand|use-sync-external-store)\/|src\/(app\/(scheduler|theme|view|settings|units|page)|lib\/(format|heat|quantiles|colour)|data|ui\/(Panel|controls)|features\/smiles\/venues|features\/rrfly\/rows)/
+const PLOTS = /node_modules\/uplot\/|src\/ui\/(usePlot|axes|days|SeriesChart)|src\/features\/rrfly\/charts/
 
 export default defineConfig({
   plugins: [react()],

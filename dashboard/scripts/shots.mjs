@@ -23,14 +23,16 @@ try {
     page.on('pageerror', (error) => console.log(`${name}: ${error.stack}`))
     await page.goto(`${url}/${values.query}${values.hash}`)
     await page.waitForFunction(() => window.__derivasys?.state().version !== undefined, undefined, { timeout: 15_000 })
+    // the code of what lies below the fold is fetched when the first view is up
+    await page.waitForTimeout(3500)
     // let every panel come into view once, so that its charts are drawn
     const bottom = await page.evaluate(() => document.documentElement.scrollHeight)
     for (let y = 0; y < bottom; y += height / 2) {
       await page.evaluate((to) => scrollTo(0, to), y)
-      await page.waitForTimeout(120)
+      await page.waitForTimeout(250)
     }
     await page.evaluate(() => scrollTo(0, 0))
-    await page.waitForTimeout(900)
+    await page.waitForTimeout(1500)
     await page.screenshot({ path: `${out}/${name}.png`, fullPage: values.full })
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
     console.log(`${name}: ${await page.getByTestId('header-connection').getAttribute('data-state')}, page overflows by ${overflow} px`)

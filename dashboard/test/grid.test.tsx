@@ -5,7 +5,7 @@ import { DEFAULTS, useView } from '../src/app/view'
 import { feed } from '../src/data/feed'
 import { type ServerMessage, Session } from '@derivasys/client'
 import { Grid } from '../src/features/rrfly/Grid'
-import { gridCsv } from '../src/features/rrfly/rows'
+import { gridCsv } from '../src/features/rrfly/csv'
 import { EXPIRY, fit, levels, smileOf, surface, surfacePatch, tenors, through } from './messages'
 
 const OTHER = EXPIRY + 7 * 86_400_000
@@ -172,8 +172,8 @@ describe('export', () => {
     const cut = feed.cut()
     if (!cut) throw new Error('no cut')
     const [head = '', first = ''] = gridCsv(cut, 'rr', 'expiry').split('\n')
-    expect(head).toMatch(/^ccy,version,surface_ts_utc,expiry_utc,label,days,state,extrapolated,forward,atm_vol,RR05/)
-    expect(first).toMatch(/^BTC,10,2026-02-25T06:13:20\.000Z,2026-03-27T08:00:00\.000Z,27MAR26,30,fitted,RR05 5P,70000,45,-1\.55/)
+    expect(head).toMatch(/^ccy,source,version,surface_ts_utc,expiry_utc,label,days,state,extrapolated,convention,forward,atm_vol,RR05/)
+    expect(first).toMatch(/^BTC,unknown,10,2026-02-25T06:13:20\.000Z,2026-03-27T08:00:00\.000Z,27MAR26,30,fitted,RR05 5P,call_minus_put,70000,45,-1\.55/)
     expect(first.split(',')).toHaveLength(head.split(',').length)
   })
 })

@@ -102,7 +102,9 @@ async def test_twelve_expiries_and_the_source_are_on_the_page(page):
     await expect(rows(page, "fly")).to_have_count(12)
     await expect(page.get_by_test_id("header-source")).to_contain_text("REPLAY")
     await expect(page.get_by_test_id("header-connection")).to_have_attribute("data-state", "live")
+    await page.locator("#smiles").scroll_into_view_if_needed()
     await expect(page.locator('[data-testid^="smile-1"]')).to_have_count(12)
+    await page.locator("#lower").scroll_into_view_if_needed()
     await expect(page.get_by_test_id("surface-3d")).to_have_count(1)
 
 

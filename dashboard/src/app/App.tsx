@@ -1,36 +1,51 @@
-import { lazy, Suspense, useEffect, useState } from 'react'
-import { Route, Router, Switch } from 'wouter'
-import { useHashLocation } from 'wouter/use-hash-location'
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react'
 import { feed, useFeed } from '../data/feed'
+import { Glance } from '../features/glance/Glance'
 import { Header } from '../features/header/Header'
 import { GridPanel } from '../features/rrfly/GridPanel'
+import { Near } from '../ui/Near'
 import styles from './app.module.css'
 import { startKeys } from './keys'
+import { usePage } from './page'
+import { useView } from './view'
 
 // asked for at once, but the grids do not wait for the charts
 const plots = import('./plots')
 const RrCharts = lazy(() => plots.then(({ RrCharts: component }) => ({ default: component })))
-const FlyCharts = lazy(() => plots.then(({ FlyCharts: component }) => ({ default: component })))
-const Smiles = lazy(() => plots.then(({ SmileMatrix: component }) => ({ default: component })))
-const Lower = lazy(() => import('./Lower'))
+// what lies below the fold is asked for when it comes near
+const below = {
+  flies: () => import('./FlyCharts'),
+  through: () => import('../features/through/ThroughPanel'),
+  smiles: () => import('../features/smiles/SmileMatrix'),
+  lower: () => import('./Lower'),
+}
+const FlyCharts = lazy(below.flies)
+const ThroughPanel = lazy(() => below.through().then(({ ThroughPanel: component }) => ({ default: component })))
+const Smiles = lazy(() => below.smiles().then(({ SmileMatrix: component }) => ({ default: component })))
+const Lower = lazy(below.lower)
+/** When the first view is surely up, the code of what lies below it is fetched, so that scrolling finds it there. */
+const FETCH_BELOW_MS = 2500
 const Help = lazy(() => import('./Help'))
+const Settings = lazy(() => import('./SettingsDialog'))
+const Focus = lazy(() => import('../features/smiles/Focus'))
 const FitPage = lazy(() => import('../features/fit/FitPage'))
 const SystemPage = lazy(() => import('../features/system/SystemPage'))
-const AboutPage = lazy(() => import('../features/about/AboutPage'))
+const GuidePage = lazy(() => import('../features/guide/GuidePage'))
 
 export function App() {
-  const [isHelp, setHelp] = useState(false)
-  useEffect(() => startKeys(() => setHelp(true)), [])
+  const [open, setOpen] = useState<'' | 'help' | 'settings'>('')
+  const isFocused = useView((view) => view.focus !== '')
+  useEffect(() => startKeys(setOpen), [])
   return (
-    <Router hook={useHashLocation}>
-      <Header onHelp={() => setHelp(true)} />
+    <>
+      <Header onOpen={setOpen} />
       <Body />
-      {isHelp ? (
-        <Suspense fallback={null}>
-          <Help onClose={() => setHelp(false)} />
-        </Suspense>
-      ) : null}
-    </Router>
+      <Suspense fallback={null}>
+        {open === 'help' ? <Help onClose={() => setOpen('')} /> : null}
+        {open === 'settings' ? <Settings onClose={() => setOpen('')} /> : null}
+        {isFocused ? <Focus /> : null}
+      </Suspense>
+    </>
   )
 }
 
@@ -42,39 +57,53 @@ function Body() {
     // a tab in the background says when it is not live
     document.title = `${state === 'live' ? '' : `${state} · `}${ccy} · DerivaSys`
   }, [state, ccy])
+  const Page = PAGES[usePage()]
   const isOld = hasData && state !== 'live' && state !== 'connecting'
   return (
     <main className={styles.main} data-dim={isOld || undefined} data-testid="main">
       <h1 className="visually-hidden">DerivaSys volatility surfaces</h1>
       <Suspense fallback={null}>
-        <Switch>
-          <Route path="/fit" component={FitPage} />
-          <Route path="/system" component={SystemPage} />
-          <Route path="/about" component={AboutPage} />
-          <Route component={Market} />
-        </Switch>
+        <Page />
       </Suspense>
     </main>
   )
 }
 
+const PAGES = { market: Market, fit: FitPage, system: SystemPage, guide: GuidePage }
+
 function Market() {
+  useEffect(() => {
+    const timer = setTimeout(() => void Promise.allSettled(Object.values(below).map((load) => load())), FETCH_BELOW_MS)
+    return () => clearTimeout(timer)
+  }, [])
   return (
     <>
+      <Glance />
       <GridPanel kind="rr" />
       <Suspense fallback={<div className={styles.charts} />}>
         <RrCharts />
       </Suspense>
       <GridPanel kind="fly" />
-      <Suspense fallback={<div className={styles.charts} />}>
+      <Below id="flycharts" px={374}>
         <FlyCharts />
-      </Suspense>
-      <Suspense fallback={<div className={styles.lower} />}>
+      </Below>
+      <Below id="through" px={430}>
+        <ThroughPanel />
+      </Below>
+      <Below id="smiles" px={720}>
         <Smiles />
-      </Suspense>
-      <Suspense fallback={<div className={styles.lower} />}>
+      </Below>
+      <Below id="lower" px={480}>
         <Lower />
-      </Suspense>
+      </Below>
     </>
+  )
+}
+
+function Below({ id, px, children }: { id: string; px: number; children: ReactNode }) {
+  return (
+    <Near id={id} px={px}>
+      <Suspense fallback={<div style={{ height: px }} />}>{children}</Suspense>
+    </Near>
   )
 }

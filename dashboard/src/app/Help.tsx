@@ -9,6 +9,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['s', 'Under each node vol: node, strike, ln K/F'],
   ['x', 'Axis of the smiles'],
   ['t', 'Theme'],
+  [',', 'Settings: conventions, units, thresholds'],
   ['l', 'Copy a link to this view'],
   ['Arrows', 'Move in a grid; turn the surface'],
   ['?', 'This list'],

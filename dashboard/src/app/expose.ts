@@ -1,8 +1,12 @@
 /** `window.__derivasys`: the page's state for tests and for the curious. */
+import { paintedThrough } from '../features/through/probe'
 import { arrivalToPaint, feed } from '../data/feed'
 import type { Cut, View } from '@derivasys/client'
 
 export interface Exposed {
+  /** What the through matrix has painted. */
+  through(): ReturnType<typeof paintedThrough>
+
   state(): {
     ccy: string
     version: number | undefined
@@ -27,6 +31,7 @@ declare global {
 
 export function exposeState(): void {
   window.__derivasys = {
+    through: paintedThrough,
     state: () => {
       const view = feed.view()
       return {

@@ -11,10 +11,11 @@ const SUBS: readonly Sub[] = ['node', 'strike', 'k']
 const AXES: readonly Axis[] = ['k', 'strike', 'delta', 'sd']
 const THEMES: readonly Theme[] = ['system', 'dark', 'light']
 
-export function startKeys(openHelp: () => void): () => void {
+export function startKeys(open: (what: 'help' | 'settings') => void): () => void {
   const actions: Record<string, () => void> = {
     ' ': () => feed.freeze(!feed.isFrozen()),
-    '?': openHelp,
+    '?': () => open('help'),
+    ',': () => open('settings'),
     r: () => useView.setState((view) => ({ rows: next(['expiry', 'tenor'] as const, view.rows) })),
     s: () => useView.setState((view) => ({ sub: next(SUBS, view.sub) })),
     x: () => useView.setState((view) => ({ axis: next(AXES, view.axis) })),

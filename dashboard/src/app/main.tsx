@@ -16,6 +16,8 @@ feed.subscribe('connection', () => {
   if (ccy !== '' && ccy !== useView.getState().ccy) useView.setState({ ccy })
 })
 exposeState()
+// not before the first view is up
+setTimeout(() => void import('../features/timeline/history').then(({ startHistory }) => startHistory()), 1500)
 
 const root = document.querySelector('#root')
 if (root) {

@@ -1,7 +1,7 @@
-import { FlyByDelta, SpreadByDays, VolByNode } from '../features/rrfly/charts'
+import { SpreadByDays, VolByNode } from '../features/rrfly/charts'
 import styles from './app.module.css'
 
-/** The charts of the market page: one chunk beside the first view's. */
+/** The charts of the first view: one chunk beside its grids. */
 export function RrCharts() {
   return (
     <div className={styles.pair}>
@@ -10,14 +10,3 @@ export function RrCharts() {
     </div>
   )
 }
-
-export function FlyCharts() {
-  return (
-    <div className={styles.pair}>
-      <SpreadByDays kind="fly" />
-      <FlyByDelta />
-    </div>
-  )
-}
-
-export { SmileMatrix } from '../features/smiles/SmileMatrix'

@@ -1,19 +1,23 @@
 /** What the user chose to see, mirrored to the address so that a link shows the same. */
 import { create } from 'zustand'
+import { DEFAULT_SETTINGS, settingsFrom, settingsInto, type Settings } from './settings'
 
 export type Rows = 'expiry' | 'tenor'
 export type Sub = 'node' | 'strike' | 'k'
 export type Axis = 'k' | 'strike' | 'delta' | 'sd'
 export type Theme = 'system' | 'dark' | 'light'
 export type SurfaceAxis = 'delta' | 'sd'
+export type Height = 'vol' | 'variance'
 
-export interface ViewState {
+export interface ViewState extends Settings {
   ccy: string
   rows: Rows
   sub: Sub
   axis: Axis
   theme: Theme
   surface: SurfaceAxis
+  /** What the surface's height is. */
+  height: Height
   /** Venues whose marks are hidden. */
   hiddenVenues: string[]
   /** Chart series that are hidden, by chart. */
@@ -30,15 +34,18 @@ const CHOICES = {
   axis: ['k', 'strike', 'delta', 'sd'],
   theme: ['system', 'dark', 'light'],
   surface: ['delta', 'sd'],
+  height: ['vol', 'variance'],
 } as const
 
 export const DEFAULTS: ViewState = {
+  ...DEFAULT_SETTINGS,
   ccy: 'BTC',
   rows: 'expiry',
   sub: 'node',
   axis: 'k',
   theme: 'system',
   surface: 'delta',
+  height: 'vol',
   hiddenVenues: [],
   hiddenSeries: { rr: ['RR05', 'RR15', 'RR20', 'RR30', 'RR35'], fly: ['FLY05', 'FLY15', 'FLY20', 'FLY30', 'FLY35'] },
   tables: [],
@@ -60,12 +67,14 @@ export function fromSearch(search: string): ViewState {
     if (key.startsWith('hide.')) hiddenSeries[key.slice(5)] = words(value)
   }
   return {
+    ...settingsFrom(query),
     ccy: /^[A-Z0-9_]{2,12}$/.test(ccy) ? ccy : DEFAULTS.ccy,
     rows: choose('rows'),
     sub: choose('sub'),
     axis: choose('axis'),
     theme: choose('theme'),
     surface: choose('surface'),
+    height: choose('height'),
     hiddenVenues: words(query.get('venues')),
     hiddenSeries,
     tables: words(query.get('tables')),
@@ -79,6 +88,7 @@ export function toSearch(view: ViewState): string {
   for (const key of Object.keys(CHOICES) as (keyof typeof CHOICES)[]) {
     if (view[key] !== DEFAULTS[key]) query.set(key, view[key])
   }
+  settingsInto(query, view)
   if (view.hiddenVenues.length > 0) query.set('venues', view.hiddenVenues.join(','))
   for (const [chart, names] of Object.entries(view.hiddenSeries)) {
     const usual = DEFAULTS.hiddenSeries[chart] ?? []

@@ -49,9 +49,17 @@ export function Panel({ id, title, note, tools, skeletonPx, empty, children }: P
 /** The version that every panel shows: one number, from one cut. */
 function Version() {
   const version = useFeed('cut', () => feed.cut()?.version)
+  const kind = useFeed('status', () => feed.view().status?.source.kind)
+  const isFrozen = useFeed('connection', () => feed.isFrozen())
+  const state = useFeed('connection', () => feed.view().connection.state)
+  const isOld = version !== undefined && state !== 'live' && state !== 'connecting'
   return (
-    <span className={styles.version} data-panel-version={version} title="Version of the surface shown">
-      {version === undefined ? 'v –' : `v ${version}`}
+    <span className={styles.version} title="Version of the surface shown; the same in every panel">
+      {/* nothing that is not the live market is shown without its label */}
+      {kind === undefined || kind === 'live' ? null : <b data-kind={kind}>{kind}</b>}
+      {isFrozen ? <b data-kind="frozen">frozen</b> : null}
+      {isOld ? <b data-kind="old">{state}</b> : null}
+      <span data-panel-version={version}>{version === undefined ? 'v –' : `v ${version}`}</span>
     </span>
   )
 }

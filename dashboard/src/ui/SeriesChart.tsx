@@ -1,17 +1,18 @@
-import { useMemo, useRef, useState } from 'react'
+import { lazy, Suspense, useMemo, useRef, useState } from 'react'
 import type uPlot from 'uplot'
 import { currentTheme, token } from '../app/theme'
+import { volTick } from '../app/units'
 import { toggled, toggleSeries, useView } from '../app/view'
-import { feed, useFeed } from '../data/feed'
+import { useFeed } from '../data/feed'
 import { css, viridis } from '../lib/colour'
-import { fixed, MISSING, signed } from '../lib/format'
-import { savePng } from '../lib/png'
+import { fixed, signed } from '../lib/format'
 import { axis, splitDigits, steadyRange, zeroLine } from './axes'
 import { TableToggle, Tool } from './controls'
 import { Panel } from './Panel'
 import styles from './SeriesChart.module.css'
 import { usePlot } from './usePlot'
 
+const ChartTable = lazy(() => import('./ChartTable'))
 const CHART_PX = 264
 
 /** A colour of a ramp of `count`, readable on the theme in force. */
@@ -21,135 +22,181 @@ export function ramp(i: number, count: number): string {
   return css(viridis(low + ((high - low) * i) / Math.max(1, count - 1)))
 }
 
-export interface SeriesChart {
-  /** Of the series switched off, in the address. */
-  id: string
+/** What React lays out: cheap, worked out with every cut. */
+export interface ChartHead {
   title: string
   note: string
   names: readonly string[]
+  /** Why there is nothing to draw. */
+  empty?: string | undefined
+}
+
+/** What the painter draws: worked out only when it is painted. */
+export interface ChartBody {
   x: number[]
   /** Values of each name along x. */
   values: (number | undefined)[][]
   xText: (x: number) => string
   format: (value: number | undefined) => string
+  /** What the drawn range shows, in words: "no crossings". */
+  remark?: { text: string; isBad: boolean }
+  /** Drawn over the lines. */
+  marks?: (plot: uPlot) => void
+}
+
+export interface ChartLook {
   scaleX: uPlot.Scale
   axisX: Partial<uPlot.Axis>
+  /** Values are vol points, and shown in the reader's unit. */
+  isVol?: boolean
   /** Signed values around a zero line. */
-  zero: boolean
+  zero?: boolean
   /** Curves without points, that end where they are undefined. */
   dense?: boolean
   /** Height of the axis when the values hardly differ. */
   leastY?: number
   rangeY?: (low: number, high: number) => [number, number]
-  /** Drawn over the lines. */
-  marks?: (plot: uPlot) => void
+  /** Milliseconds between paints. */
+  intervalMs?: number
+  /** Colour of a line, where the ramp would say nothing. */
+  colour?: (name: string, i: number, count: number) => string
+}
+
+interface ChartProps {
+  /** Of the series switched off, in the address. */
+  id: string
+  /** The chart is made again when this changes. */
+  structure: string
+  head: () => ChartHead
+  body: () => ChartBody
+  look: ChartLook
 }
 
 /** A chart panel: lines with a legend that toggles them, and the same numbers as a table. */
-export function Chart({ id, structure, make }: { id: string; structure: string; make: () => SeriesChart }) {
+export function Chart({ id, structure, head, body, look }: ChartProps) {
   // rebuilt when lines come or go; their values are painted without React
-  const lines = useFeed('cut', () => make().names.join())
+  const key = useFeed('cut', () => {
+    const { title, note, names, empty } = head()
+    return `${title}|${note}|${names.join()}|${empty ?? ''}`
+  })
   const isTable = useView((view) => view.tables.includes(id))
-  const first = make()
+  const { title, note, names, empty } = head()
+  const name = title.toLowerCase()
+  const colour = (i: number) => (look.colour ?? ((_name, at, count) => ramp(at, count)))(names[i] ?? '', i, names.length)
   return (
     <Panel
       id={`chart-${id}`}
-      title={first.title}
-      note={first.note}
+      title={title}
+      note={note}
       skeletonPx={CHART_PX + 44}
-      empty={first.x.length === 0 || first.names.length === 0 ? 'no fitted expiry to draw' : undefined}
+      empty={empty}
       tools={
         <>
           {isTable ? null : (
-            <Tool label={`Save ${first.title.toLowerCase()} as PNG`} onClick={() => saveChart(make())}>
+            <Tool label={`Save ${name} as PNG`} onClick={() => saveChart(id, title, names, colour)}>
               PNG
             </Tool>
           )}
-          <TableToggle
-            on={isTable}
-            name={first.title.toLowerCase()}
-            onClick={() => useView.setState((view) => ({ tables: toggled(view.tables, id) }))}
-          />
+          <TableToggle on={isTable} name={name} onClick={() => useView.setState((view) => ({ tables: toggled(view.tables, id) }))} />
         </>
       }
     >
-      {isTable ? <ChartTable make={make} /> : <Plot key={structure + lines} id={id} make={make} names={first.names} />}
+      {isTable ? (
+        <Suspense fallback={<div style={{ height: CHART_PX + 36 }} />}>
+          <ChartTable title={title} names={names} body={body} px={CHART_PX + 36} />
+        </Suspense>
+      ) : (
+        <Plot key={structure + key} id={id} title={title} names={names} body={body} look={look} colour={colour} />
+      )}
     </Panel>
   )
 }
 
-function saveChart({ id, title, names }: SeriesChart): void {
+function saveChart(id: string, title: string, names: readonly string[], colour: (i: number) => string): void {
   const hidden = useView.getState().hiddenSeries[id] ?? []
-  const legend = names.map((name, i) => ({ name, colour: ramp(i, names.length) })).filter(({ name }) => !hidden.includes(name))
-  savePng(id, title, document.querySelector<HTMLCanvasElement>(`[data-chart="${id}"] canvas`), { legend })
+  const legend = names.map((name, i) => ({ name, colour: colour(i) })).filter(({ name }) => !hidden.includes(name))
+  void import('../lib/png').then(({ savePng }) => savePng(id, title, document.querySelector<HTMLCanvasElement>(`[data-chart="${id}"] canvas`), { legend }))
 }
 
-function Plot({ id, make, names }: { id: string; make: () => SeriesChart; names: readonly string[] }) {
+interface PlotProps {
+  id: string
+  title: string
+  names: readonly string[]
+  body: () => ChartBody
+  look: ChartLook
+  colour: (i: number) => string
+}
+
+function optionsOf({ names, look, colour }: PlotProps, hidden: readonly string[], range: (low: number, high: number) => [number, number]): Omit<uPlot.Options, 'width' | 'height' | 'hooks'> {
+  const text = look.isVol ? (split: number, digits: number) => volTick(split, digits, look.zero) : look.zero ? signed : fixed
+  return {
+    padding: [10, 14, 0, 0],
+    pxAlign: !look.dense,
+    legend: { show: false },
+    cursor: { y: false, points: { size: 7 } },
+    scales: {
+      x: {
+        ...look.scaleX,
+        range: (_plot, low, high) => (look.scaleX.distr === 3 ? [low * 0.82, high * 1.15] : [low - 0.02 * (high - low), high + 0.02 * (high - low)]),
+      },
+      y: { range: (_plot, low, high) => look.rangeY?.(low, high) ?? range(low, high) },
+    },
+    axes: [axis({ size: 28, ...look.axisX }), axis({ size: 46, values: (_plot, splits) => splits.map((split) => text(split, splitDigits(splits))) })],
+    series: [
+      {},
+      ...names.map((name, i) => ({
+        label: name,
+        show: !hidden.includes(name),
+        stroke: colour(i),
+        width: 1.75,
+        points: look.dense ? { show: false } : { show: true, size: 4.5, fill: token('--panel') },
+        spanGaps: !look.dense,
+      })),
+    ],
+  }
+}
+
+function Plot(props: PlotProps) {
+  const { id, title, names, look } = props
   const host = useRef<HTMLDivElement>(null)
-  const readout = useRef<HTMLDivElement>(null)
+  const readout = useRef<HTMLSpanElement>(null)
+  const remark = useRef<HTMLParagraphElement>(null)
   const hidden = useView((view) => view.hiddenSeries[id]) ?? []
-  const [range] = useState(() => steadyRange(0.08, make().leastY ?? 1))
+  const [range] = useState(() => steadyRange(0.08, look.leastY ?? 1))
   const values = useMemo(() => new Map<string, HTMLElement>(), [])
-  const plotted = useRef<{ chart: SeriesChart; plot: uPlot | undefined }>({ chart: make(), plot: undefined })
+  const drawn = useRef<ChartBody | undefined>(undefined)
 
   const show = (plot: uPlot) => {
     const { idx } = plot.cursor
-    const { chart } = plotted.current
-    const at = idx === null || idx === undefined ? undefined : chart.x[idx]
-    if (readout.current) readout.current.textContent = at === undefined ? '' : chart.xText(at)
-    for (const [i, name] of chart.names.entries()) {
+    const body = drawn.current
+    const at = idx === null || idx === undefined ? undefined : body?.x[idx]
+    if (readout.current) readout.current.textContent = at === undefined ? '' : (body?.xText(at) ?? '')
+    for (const [i, name] of names.entries()) {
       const element = values.get(name)
-      if (element) element.textContent = at === undefined ? '' : chart.format(chart.values[i]?.[idx ?? 0])
+      if (element) element.textContent = at === undefined || !body ? '' : body.format(body.values[i]?.[idx ?? 0])
     }
   }
 
   usePlot(
     host,
     {
-      intervalMs: 150,
-      options: () => {
-        const { chart } = plotted.current
-        return {
-          padding: [10, 14, 0, 0],
-          pxAlign: !chart.dense,
-          legend: { show: false },
-          cursor: { y: false, points: { size: 7 } },
-          scales: {
-            x: {
-              ...chart.scaleX,
-              range: (_plot, low, high) => (chart.scaleX.distr === 3 ? [low * 0.82, high * 1.15] : [low - 0.02 * (high - low), high + 0.02 * (high - low)]),
-            },
-            y: { range: (_plot, low, high) => chart.rangeY?.(low, high) ?? range(low, high) },
-          },
-          axes: [
-            axis({ size: 28, ...chart.axisX }),
-            axis({ size: 46, values: (_plot, splits) => splits.map((split) => (chart.zero ? signed(split, splitDigits(splits)) : fixed(split, splitDigits(splits)))) }),
-          ],
-          series: [
-            {},
-            ...chart.names.map((name, i) => ({
-              label: name,
-              show: !hidden.includes(name),
-              stroke: ramp(i, chart.names.length),
-              width: 1.75,
-              points: chart.dense ? { show: false } : { show: true, size: 4.5, fill: token('--panel') },
-              spanGaps: !chart.dense,
-            })),
-          ],
-          hooks: {
-            drawAxes: [(self) => (plotted.current.chart.zero ? zeroLine(self) : undefined)],
-            draw: [(self) => plotted.current.chart.marks?.(self)],
-            setCursor: [show],
-          },
-        }
-      },
+      intervalMs: look.intervalMs ?? 150,
+      options: () => ({
+        ...optionsOf(props, hidden, range),
+        hooks: {
+          drawAxes: [(self) => (look.zero ? zeroLine(self) : undefined)],
+          draw: [(self) => drawn.current?.marks?.(self)],
+          setCursor: [show],
+        },
+      }),
       data: () => {
-        plotted.current.chart = make()
-        const { chart } = plotted.current
-        return [chart.x, ...chart.values] as uPlot.AlignedData
-      },
-      onPlot: (plot) => {
-        plotted.current.plot = plot
+        const body = props.body()
+        drawn.current = body
+        if (remark.current && remark.current.textContent !== (body.remark?.text ?? '')) {
+          remark.current.textContent = body.remark?.text ?? ''
+          remark.current.dataset.bad = String(body.remark?.isBad ?? false)
+        }
+        return [body.x, ...body.values] as uPlot.AlignedData
       },
     },
     hidden.join(),
@@ -160,7 +207,7 @@ function Plot({ id, make, names }: { id: string; make: () => SeriesChart; names:
       <div className={styles.legend} role="group" aria-label="Lines shown">
         {names.map((name, i) => (
           <button key={name} type="button" aria-pressed={!hidden.includes(name)} onClick={() => toggleSeries(id, name)}>
-            <Swatch i={i} count={names.length} />
+            <Swatch colour={() => props.colour(i)} />
             {name}
             <b
               ref={(element) => {
@@ -172,44 +219,13 @@ function Plot({ id, make, names }: { id: string; make: () => SeriesChart; names:
         ))}
         <span className={styles.at} ref={readout} />
       </div>
-      <div ref={host} data-chart={id} className={styles.plot} style={{ flexBasis: CHART_PX }} role="img" aria-label={`${make().title}; the same numbers are in the table view`} />
+      <p className={styles.remark} ref={remark} data-testid={`remark-${id}`} />
+      <div ref={host} data-chart={id} className={styles.plot} style={{ flexBasis: CHART_PX }} role="img" aria-label={`${title}; the same numbers are in the table view`} />
     </div>
   )
 }
 
-function Swatch({ i, count }: { i: number; count: number }) {
+function Swatch({ colour }: { colour: () => string }) {
   useView((view) => view.theme)
-  return <i data-theme-now={currentTheme()} style={{ background: ramp(i, count) }} />
-}
-
-function ChartTable({ make }: { make: () => SeriesChart }) {
-  useFeed('cut', () => feed.cut()?.version)
-  const chart = make()
-  return (
-    <div className={styles.scroll} style={{ height: CHART_PX + 36 }} tabIndex={0} role="region" aria-label={`${chart.title}, table`}>
-      <table className={styles.table}>
-        <caption className="visually-hidden">{chart.title}</caption>
-        <thead>
-          <tr>
-            <td />
-            {chart.x.map((x) => (
-              <th key={x} scope="col">
-                {chart.xText(x)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {chart.names.map((name, i) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {chart.x.map((x, j) => (
-                <td key={x}>{chart.values[i]?.[j] === undefined ? MISSING : chart.format(chart.values[i]?.[j])}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  )
+  return <i data-theme-now={currentTheme()} style={{ background: colour() }} />
 }

@@ -9,6 +9,7 @@ export function axis(more: Partial<uPlot.Axis> = {}): uPlot.Axis {
   return {
     stroke: token('--muted'),
     font: FONT,
+    labelFont: FONT,
     gap: 4,
     grid: { stroke: token('--grid-line'), width: 1 },
     ticks: { show: false },

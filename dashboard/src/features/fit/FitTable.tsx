@@ -1,10 +1,13 @@
+import { vol as volText } from '../../app/units'
+import { useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import type { Certificate, ExpiryFit, Smile } from '@derivasys/client'
 import { count, days, fixed, percent, signed, tiny } from '../../lib/format'
 import { save } from '../../lib/save'
 import { Tool } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
-import { smilesInOrder } from '../smiles/SmileMatrix'
+import { smilesInOrder } from '../smiles/order'
+import { GLYPHS, shortfall, trustOf, WORDS } from '../trust/checks'
 import styles from './FitTable.module.css'
 
 type Verdict = Certificate['butterfly']
@@ -39,6 +42,9 @@ export function FitTable({ isCompact = false }: { isCompact?: boolean }) {
           <thead>
             <tr>
               <th scope="col">Expiry</th>
+              <th scope="col" title="How many of the checks pass; open the expiry for each of them">
+                Checks
+              </th>
               <th scope="col">State</th>
               <th scope="col" title="Vol points">
                 rmse
@@ -67,6 +73,12 @@ export function FitTable({ isCompact = false }: { isCompact?: boolean }) {
                   <th scope="col" title="Least distance in total variance from the next shorter expiry">
                     Cal. margin
                   </th>
+                  <th scope="col" title="Put-call parity of the quotes above the forward used, bp, ± its standard error">
+                    Parity, bp
+                  </th>
+                  <th scope="col" title="Fair strike of a variance swap, and the share of it that rests on strikes nobody quotes">
+                    Var swap
+                  </th>
                 </>
               )}
               <th scope="col" className={styles.reasons}>
@@ -89,11 +101,20 @@ function Line({ smile, fit, isCompact }: { smile: Smile; fit: ExpiryFit | undefi
   const { certificate } = smile
   const state = smile.fit.state
   const reasons = reasonsOf(smile, fit)
+  const limits = useView((view) => view.limits)
+  const trust = trustOf(smile, fit, limits)
   return (
     <tr data-state={state} data-testid={`fit-${smile.expiry}`}>
       <th scope="row">
-        {smile.label} <span>{days(smile.days)}</span>
+        <button type="button" className={styles.open} onClick={() => useView.setState({ focus: String(smile.expiry) })}>
+          {smile.label} <span>{days(smile.days)}</span>
+        </button>
       </th>
+      <td>
+        <span className={styles.trust} data-verdict={trust.verdict} title={shortfall(trust) || WORDS[trust.verdict]}>
+          <i aria-hidden="true">{GLYPHS[trust.verdict]}</i> {trust.passed}/{trust.checks.length}
+        </span>
+      </td>
       <td>
         <span className={styles.state} data-state={state}>
           {state}
@@ -110,6 +131,10 @@ function Line({ smile, fit, isCompact }: { smile: Smile; fit: ExpiryFit | undefi
           <Proof verdict={certificate.lee} />
           <td title={certificate.min_g_k === undefined ? undefined : `at k = ${fixed(certificate.min_g_k, 3)}`}>{tiny(certificate.min_g, 4)}</td>
           <td>{tiny(certificate.calendar_margin, 4)}</td>
+          <td>{smile.forward?.parity_gap_bp === undefined ? '–' : `${signed(smile.forward.parity_gap_bp, 1)} ± ${fixed(smile.forward.parity_stderr_bp, 1)}`}</td>
+          <td>
+            {volText(smile.variance_swap_vol)} <small title="rests on strikes nobody quotes">{smile.variance_swap_extrapolated === undefined ? '' : percent(smile.variance_swap_extrapolated, 0)}</small>
+          </td>
         </>
       )}
       <td className={styles.reasons} title={reasons}>
@@ -173,9 +198,10 @@ function exportCsv(): void {
   const cut = feed.cut()
   if (!cut) return
   const fits = new Map((cut.fit?.expiries ?? []).map((fit) => [fit.expiry, fit]))
-  const head = 'ccy,version,surface_ts_utc,expiry_utc,label,state,rmse,inside,used,quotes,butterfly,calendar,lee,min_g,min_g_k,calendar_margin,reasons'
+  const head = 'ccy,version,surface_ts_utc,expiry_utc,label,state,rmse,inside,used,quotes,butterfly,calendar,lee,min_g,min_g_k,calendar_margin,parity_gap_bp,parity_stderr_bp,variance_swap_vol,variance_swap_extrapolated,checks_passed,checks,reasons'
   const lines = smilesInOrder().map((smile) => {
     const fit = fits.get(smile.expiry)
+    const trust = trustOf(smile, fit, useView.getState().limits)
     const { butterfly, calendar, lee, min_g, min_g_k, calendar_margin } = smile.certificate
     return [
       cut.ccy,
@@ -194,6 +220,12 @@ function exportCsv(): void {
       min_g ?? '',
       min_g_k ?? '',
       calendar_margin ?? '',
+      smile.forward?.parity_gap_bp ?? '',
+      smile.forward?.parity_stderr_bp ?? '',
+      smile.variance_swap_vol ?? '',
+      smile.variance_swap_extrapolated ?? '',
+      trust.passed,
+      trust.checks.length,
       quote(reasonsOf(smile, fit)),
     ].join(',')
   })

@@ -1,10 +1,12 @@
 import type uPlot from 'uplot'
 import { token } from '../../app/theme'
+import { useUnits, vol as volText, volUnit } from '../../app/units'
 import { fixed, MISSING, signed } from '../../lib/format'
 import { density, g, totalVariance, volPoints } from '@derivasys/client'
-import { Chart, type SeriesChart } from '../../ui/SeriesChart'
+import { Chart, type ChartHead, type ChartLook } from '../../ui/SeriesChart'
 import { type Drawable, drawable } from '../smiles/coordinates'
-import { smilesInOrder } from '../smiles/SmileMatrix'
+import { smilesInOrder } from '../smiles/order'
+import { crossings, negativeRegions } from './shape'
 
 const K_STEPS = Array.from({ length: 121 }, (_, i) => -0.9 + (1.8 * i) / 120)
 const SD_STEPS = Array.from({ length: 121 }, (_, i) => -3.5 + (7 * i) / 120)
@@ -15,8 +17,12 @@ function slices(): Drawable[] {
   return smilesInOrder().map(drawable).filter((slice) => slice !== undefined)
 }
 
-function base(id: string, title: string, note: string, list: readonly Drawable[]): Pick<SeriesChart, 'id' | 'title' | 'note' | 'names' | 'scaleX' | 'dense' | 'zero'> {
-  return { id, title, note, names: list.map((slice) => slice.smile.label), scaleX: { time: false }, dense: true, zero: false }
+/** The slice's name; a held one is an earlier cycle's. */
+const nameOf = ({ smile }: Drawable) => (smile.fit.state === 'held' ? `${smile.label} held` : smile.label)
+
+function headOf(title: string, note: string): ChartHead {
+  const names = slices().map(nameOf)
+  return { title, note, names, empty: names.length === 0 ? 'no fitted expiry to draw' : undefined }
 }
 
 function alongK(list: readonly Drawable[], value: (slice: Drawable, k: number) => number): (number | undefined)[][] {
@@ -26,46 +32,79 @@ function alongK(list: readonly Drawable[], value: (slice: Drawable, k: number) =
 const kText = (x: number) => `k ${signed(x, 3)}`
 const sdText = (x: number) => `${signed(x, 2)} std dev`
 
+const ALONG_K: ChartLook = { scaleX: { time: false }, dense: true, intervalMs: 400, axisX: { label: 'ln K/F', labelSize: 16, size: 26, values: (_plot, splits) => splits.map((split) => signed(split, 1)) } }
+const ALONG_SD: ChartLook = { scaleX: { time: false }, dense: true, intervalMs: 400, axisX: { label: 'standard deviations from the forward', labelSize: 16, size: 26, values: (_plot, splits) => splits.map((split) => signed(split, 0)) } }
+
 /** Total variance against log-moneyness: where two expiries cross, there is calendar arbitrage. */
 export function VarianceByExpiry() {
   return (
     <Chart
       id="variance"
       structure="variance"
-      make={() => {
+      look={{ ...ALONG_K, leastY: 1e-3 }}
+      head={() => headOf('Total variance', 'w(k), no unit; a crossing is calendar arbitrage')}
+      body={() => {
         const list = slices()
+        const met = crossingsOf(list)
         return {
-          ...base('variance', 'Total variance', 'w(k) of each expiry; crossings ringed', list),
           x: K_STEPS,
           values: alongK(list, (slice, k) => totalVariance(slice.params, k)),
           xText: kText,
           format: (value) => (value === undefined ? MISSING : value.toPrecision(4)),
-          leastY: 1e-3,
-          axisX: { values: (_plot, splits) => splits.map((split) => signed(split, 1)) },
-          marks: (plot) => ringCrossings(plot, list),
+          remark: {
+            text: met.length === 0 ? 'No crossing in the range drawn' : `${met.length} crossings: ${met.slice(0, 3).map(({ pair, k }) => `${pair} at k ${signed(k, 3)}`).join('; ')}`,
+            isBad: met.length > 0,
+          },
+          marks: (plot) => ring(plot, met),
         }
       }}
     />
   )
 }
 
+interface Crossing {
+  pair: string
+  k: number
+  w: number
+}
+
+function crossingsOf(list: readonly Drawable[]): Crossing[] {
+  return list.slice(1).flatMap((longer, i) => {
+    const shorter = list[i]
+    if (!shorter) return []
+    const pair = `${shorter.smile.label}/${longer.smile.label}`
+    return crossings(shorter.params, longer.params, Math.min(0.9, REACH_SD * shorter.deviation)).map((k) => ({ pair, k, w: totalVariance(longer.params, k) }))
+  })
+}
+
+function ring(plot: uPlot, met: readonly Crossing[]): void {
+  const { ctx } = plot
+  ctx.save()
+  ctx.strokeStyle = token('--bad')
+  ctx.lineWidth = 1.5 * devicePixelRatio
+  for (const { k, w } of met) {
+    ctx.beginPath()
+    ctx.arc(plot.valToPos(k, 'x', true), plot.valToPos(w, 'y', true), 5 * devicePixelRatio, 0, 2 * Math.PI)
+    ctx.stroke()
+  }
+  ctx.restore()
+}
+
 /** Vol against log-moneyness. */
 export function VolByExpiry() {
+  const units = useUnits()
   return (
     <Chart
       id="vols"
-      structure="vols"
-      make={() => {
-        const list = slices()
-        return {
-          ...base('vols', 'Vol by expiry', 'vol points against ln K/F', list),
-          x: K_STEPS,
-          values: alongK(list, (slice, k) => volPoints(slice.params, k, slice.tau)),
-          xText: kText,
-          format: (value) => fixed(value, 2),
-          axisX: { values: (_plot, splits) => splits.map((split) => signed(split, 1)) },
-        }
-      }}
+      structure={`vols${units}`}
+      look={{ ...ALONG_K, isVol: true }}
+      head={() => headOf('Vol by expiry', volUnit())}
+      body={() => ({
+        x: K_STEPS,
+        values: alongK(slices(), (slice, k) => volPoints(slice.params, k, slice.tau)),
+        xText: kText,
+        format: (value) => volText(value),
+      })}
     />
   )
 }
@@ -76,22 +115,39 @@ export function ButterflyByExpiry() {
     <Chart
       id="g"
       structure="g"
-      make={() => {
+      look={{ ...ALONG_SD, zero: true, rangeY: (low, high) => [Math.max(-0.5, Math.min(low, -0.05)), Math.min(2, Math.max(high, 1.2))] }}
+      head={() => headOf('g(k)', 'the density’s sign; below zero is butterfly arbitrage')}
+      body={() => {
         const list = slices()
+        const found = list.flatMap((slice) => negativeRegions(slice.params, REACH_SD * slice.deviation).map((region) => ({ slice, region })))
+        const said = found.slice(0, 3).map(({ slice, region: [low, high] }) => `${slice.smile.label} for k from ${signed(low, 3)} to ${signed(high, 3)}`)
         return {
-          ...base('g', 'g(k)', 'below zero is butterfly arbitrage: shaded', list),
           x: SD_STEPS,
           values: list.map((slice) => SD_STEPS.map((sd) => g(slice.params, sd * slice.deviation))),
           xText: sdText,
           format: (value) => signed(value, 3),
-          axisX: { values: (_plot, splits) => splits.map((split) => signed(split, 0)) },
-          zero: true,
-          rangeY: (low, high) => [Math.max(-0.5, Math.min(low, -0.05)), Math.min(2, Math.max(high, 1.2))],
-          marks: shadeNegative,
+          remark: { text: found.length === 0 ? 'Nowhere negative in the range drawn' : `Negative: ${said.join('; ')}`, isBad: found.length > 0 },
+          marks: (plot) => {
+            for (const { slice, region } of found) shade(plot, region[0] / slice.deviation, region[1] / slice.deviation)
+          },
         }
       }}
     />
   )
+}
+
+/** Marks a stretch of the axis from top to bottom. */
+function shade(plot: uPlot, from: number, to: number): void {
+  const { ctx, bbox } = plot
+  const left = Math.max(bbox.left, plot.valToPos(from, 'x', true))
+  const right = Math.min(bbox.left + bbox.width, plot.valToPos(to, 'x', true))
+  ctx.save()
+  ctx.fillStyle = token('--bad')
+  ctx.globalAlpha = 0.16
+  ctx.fillRect(left, bbox.top, Math.max(1, right - left), bbox.height)
+  ctx.globalAlpha = 1
+  ctx.fillRect(left, bbox.top + bbox.height - 3 * devicePixelRatio, Math.max(1, right - left), 3 * devicePixelRatio)
+  ctx.restore()
 }
 
 /** The density that the smile implies, in units that make expiries comparable. */
@@ -100,55 +156,14 @@ export function DensityByExpiry() {
     <Chart
       id="density"
       structure="density"
-      make={() => {
-        const list = slices()
-        return {
-          ...base('density', 'Implied density', 'of ln S/F, per standard deviation', list),
-          x: SD_STEPS,
-          values: list.map((slice) => SD_STEPS.map((sd) => density(slice.params, sd * slice.deviation) * slice.deviation)),
-          xText: sdText,
-          format: (value) => fixed(value, 3),
-          rangeY: (_low, high) => [0, 1.08 * Math.max(high, 0.1)],
-          axisX: { values: (_plot, splits) => splits.map((split) => signed(split, 0)) },
-        }
-      }}
+      look={{ ...ALONG_SD, rangeY: (low, high) => [Math.min(0, 1.08 * low), 1.08 * Math.max(high, 0.1)] }}
+      head={() => headOf('Implied density', 'risk-neutral, of ln S/F, per standard deviation')}
+      body={() => ({
+        x: SD_STEPS,
+        values: slices().map((slice) => SD_STEPS.map((sd) => density(slice.params, sd * slice.deviation) * slice.deviation)),
+        xText: sdText,
+        format: (value) => fixed(value, 3),
+      })}
     />
   )
-}
-
-/** Rings where a longer expiry's total variance meets a shorter one's, as far as the drawn points show. */
-function ringCrossings(plot: uPlot, list: readonly Drawable[]): void {
-  const { ctx } = plot
-  ctx.save()
-  ctx.strokeStyle = token('--bad')
-  ctx.lineWidth = 1.5 * devicePixelRatio
-  for (let i = 1; i < list.length; i += 1) {
-    const [shorter, longer] = [list[i - 1], list[i]]
-    if (!shorter || !longer) continue
-    const gap = (k: number) => totalVariance(longer.params, k) - totalVariance(shorter.params, k)
-    const reach = Math.min(0.9, REACH_SD * shorter.deviation)
-    let before = gap(-reach)
-    for (let n = 1; n <= 200; n += 1) {
-      const k = -reach + (2 * reach * n) / 200
-      const now = gap(k)
-      if (before * now < 0) {
-        ctx.beginPath()
-        ctx.arc(plot.valToPos(k, 'x', true), plot.valToPos(totalVariance(longer.params, k), 'y', true), 5 * devicePixelRatio, 0, 2 * Math.PI)
-        ctx.stroke()
-      }
-      before = now
-    }
-  }
-  ctx.restore()
-}
-
-/** Shades everything below zero. */
-function shadeNegative(plot: uPlot): void {
-  const { ctx, bbox } = plot
-  const zero = plot.valToPos(0, 'y', true)
-  ctx.save()
-  ctx.globalAlpha = 0.12
-  ctx.fillStyle = token('--bad')
-  ctx.fillRect(bbox.left, zero, bbox.width, Math.max(0, bbox.top + bbox.height - zero))
-  ctx.restore()
 }

@@ -1,10 +1,11 @@
 import { useEffect, useReducer, useState } from 'react'
-import { Link, useRoute } from 'wouter'
+import { type Page, usePage } from '../../app/page'
 import { type Theme, useView } from '../../app/view'
-import { feed, useFeed } from '../../data/feed'
-import type { ConnectionState, Quantiles } from '@derivasys/client'
+import { arrivalToPaint, feed, useFeed } from '../../data/feed'
+import type { Quantiles } from '@derivasys/client'
+import type { ConnectionState } from '@derivasys/client'
 import { venueMark } from '../../lib/colour'
-import { age, clock, count, fixed, instant, millis, percent } from '../../lib/format'
+import { age, clock, count, fixed, instant, millis, MISSING, percent } from '../../lib/format'
 import { Tool } from '../../ui/controls'
 import { currenciesInOrder, isQuiet, venueAgeMs } from '../smiles/venues'
 import styles from './Header.module.css'
@@ -29,28 +30,28 @@ export function useNow(everyMs: number): number {
 }
 
 /** What is shown, whence, how fresh and how good. */
-export function Header({ onHelp }: { onHelp: () => void }) {
+export function Header({ onOpen }: { onOpen: (what: 'help' | 'settings') => void }) {
   return (
     <header className={styles.header}>
       <div className={styles.bar}>
-        <Link href="/" className={styles.brand}>
+        <a href="#/" className={styles.brand}>
           <Mark />
           <span>DerivaSys</span>
-        </Link>
+        </a>
         <Currencies />
         <nav className={styles.tabs} aria-label="Pages">
-          <Tab href="/" name="Market" />
-          <Tab href="/fit" name="Fit" />
-          <Tab href="/system" name="System" />
-          <Tab href="/about" name="About" />
+          <Tab page="market" name="Market" />
+          <Tab page="fit" name="Fit" />
+          <Tab page="system" name="System" />
+          <Tab page="guide" name="Guide" />
         </nav>
-        <div className={styles.state}>
-          <Source />
-          <Connected />
-          <ShownVersion />
-        </div>
-        <Tools onHelp={onHelp} />
       </div>
+      <div className={styles.state}>
+        <Source />
+        <Connected />
+        <ShownVersion />
+      </div>
+      <Tools onOpen={onOpen} />
       <div className={styles.strip}>
         <Venues />
         <Quality />
@@ -69,12 +70,12 @@ function Mark() {
   )
 }
 
-function Tab({ href, name }: { href: string; name: string }) {
-  const [active] = useRoute(href)
+function Tab({ page, name }: { page: Page; name: string }) {
+  const isShown = usePage() === page
   return (
-    <Link href={href} className={styles.tab} aria-current={active ? 'page' : undefined}>
+    <a href={page === 'market' ? '#/' : `#/${page}`} className={styles.tab} aria-current={isShown ? 'page' : undefined}>
       {name}
-    </Link>
+    </a>
   )
 }
 
@@ -135,7 +136,11 @@ function ShownVersion() {
   return (
     <span className={styles.version} data-testid="header-version" data-version={version} data-frozen={isFrozen || undefined}>
       v <b>{version ?? '–'}</b>
-      {isFrozen ? <em>frozen, {count(behind)} behind</em> : null}
+      {isFrozen ? (
+        <em>
+          frozen, {count(behind)} {behind === 1 ? 'version' : 'versions'} behind
+        </em>
+      ) : null}
     </span>
   )
 }
@@ -143,7 +148,7 @@ function ShownVersion() {
 const NEXT_THEME: Record<Theme, Theme> = { system: 'dark', dark: 'light', light: 'system' }
 const THEME_GLYPH: Record<Theme, string> = { system: '◐', dark: '☾', light: '☀' }
 
-function Tools({ onHelp }: { onHelp: () => void }) {
+function Tools({ onOpen }: { onOpen: (what: 'help' | 'settings') => void }) {
   const theme = useView((view) => view.theme)
   const isFrozen = useFeed('connection', () => feed.isFrozen())
   const [isCopied, setCopied] = useState(false)
@@ -163,7 +168,10 @@ function Tools({ onHelp }: { onHelp: () => void }) {
       <Tool label={`Theme: ${theme}`} onClick={() => useView.setState({ theme: NEXT_THEME[theme] })} testId="theme">
         {THEME_GLYPH[theme]}
       </Tool>
-      <Tool label="Keys and help (?)" onClick={onHelp}>
+      <Tool label="Settings: conventions, units, thresholds (,)" onClick={() => onOpen('settings')} testId="settings-open">
+        Settings
+      </Tool>
+      <Tool label="Keys and help (?)" onClick={() => onOpen('help')}>
         ?
       </Tool>
     </div>
@@ -213,6 +221,11 @@ export function wholeLatency(stages: Record<string, Quantiles> | undefined): [na
   return entries.find(([name]) => /^(total|end_to_end|exchange_to_|frame_to_patch)/.test(name)) ?? entries.toSorted((left, right) => right[1].p50 - left[1].p50)[0]
 }
 
+/** Milliseconds without their unit. */
+function bare(ms: number): string {
+  return millis(ms).replace(' ms', '')
+}
+
 /** Fit objective, error, share inside, time and latency. */
 function Quality() {
   useFeed('cut', () => feed.cut()?.version)
@@ -222,19 +235,22 @@ function Quality() {
   const fit = cut?.fit
   const whole = wholeLatency(feed.view().status?.latency_ms)
   const pushed = feed.view().connection.dataAt
-  const figures: [name: string, value: string, title: string][] = [
-    ['last push', pushed === undefined ? '–' : age(now - pushed), 'Time since the last surface data came to this page'],
-    ['data time UTC', clock(cut?.surface?.ts), `Time of the data: ${instant(cut?.surface?.ts)}`],
-    ['objective', fixed(fit?.objective, 3), 'Fit objective of the whole surface'],
-    ['rmse', fit?.rmse === undefined ? '–' : `${fixed(fit.rmse, 3)} vp`, 'Root mean square error, vol points'],
-    ['inside bid–ask', percent(fit?.inside), 'Share of used two-sided quotes whose band holds the fit'],
-    ['fit time', millis(fit?.elapsed_ms), 'Time of the whole calibration cycle; not measured in a replay'],
-    ['latency p50 / p99', whole ? `${millis(whole[1].p50)} / ${millis(whole[1].p99)}` : '–', whole ? `Stage: ${whole[0]}. All stages on the System page` : 'No stage measured yet'],
+  const paint = arrivalToPaint.quantiles()
+  const server = whole ? `${bare(whole[1].p50)} / ${bare(whole[1].p99)}` : MISSING
+  const page = paint ? ` + ${bare(paint.p50)} / ${bare(paint.p99)}` : ''
+  const figures: [name: string, value: string, title: string, key: string][] = [
+    ['push', pushed === undefined ? MISSING : age(now - pushed), 'Time since the last surface data came to this page', 'push'],
+    ['data', cut?.surface ? `${clock(cut.surface.ts)} UTC` : MISSING, `Time of the data: ${instant(cut?.surface?.ts)}`, 'time'],
+    ['objective', fixed(fit?.objective, 1), 'Fit objective of the whole surface: weighted squared errors; smaller is closer', 'objective'],
+    ['rmse', fit?.rmse === undefined ? MISSING : `${fixed(fit.rmse, 2)} vp`, 'Root mean square error of the fit over all used quotes, vol points', 'rmse'],
+    ['inside', percent(fit?.inside), 'Share of used two-sided quotes between whose bid and ask the fit lies', 'inside'],
+    ['fit', millis(fit?.elapsed_ms), 'Time of the whole calibration cycle; not measured in a replay', 'fit'],
+    ['latency p50 / p99', `${server}${page} ms`, `${whole ? `Server, ${whole[0].replaceAll('_', ' ')}: from the venue’s frame to the published patch` : 'No stage measured yet'}${paint ? '; then this page: from a patch’s arrival to its numbers on screen' : ''}. All stages on the System page`, 'latency'],
   ]
   return (
     <dl className={styles.quality}>
-      {figures.map(([name, value, title]) => (
-        <div key={name} title={title}>
+      {figures.map(([name, value, title, key]) => (
+        <div key={name} title={title} data-figure={key}>
           <dt>{name}</dt>
           <dd>{value}</dd>
         </div>

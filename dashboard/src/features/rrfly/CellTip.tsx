@@ -1,10 +1,12 @@
 import { createPortal } from 'react-dom'
+import { vol as volText, volSigned, volUnit } from '../../app/units'
 import type { Rows } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
-import { legsOf, type Node, targetDelta } from '@derivasys/client'
-import { age, fixed, MISSING, price, signed, strike } from '../../lib/format'
+import type { Node } from '@derivasys/client'
+import { age, fixed, MISSING, price, signed, strike, tiny } from '../../lib/format'
+import { legsOf, targetDelta } from '@derivasys/client'
 import styles from './CellTip.module.css'
-import { type GridKind, isExtrapolated, placeOf, type Row, rowsOf, valueOf } from './rows'
+import { flyShown, type GridKind, isExtrapolated, placeOf, type Row, rowsOf, type Saying, sayingOf, valueOf } from './rows'
 
 export interface TipTarget {
   row: string
@@ -21,6 +23,7 @@ export default function CellTip({ target, kind, rows }: { target: TipTarget; kin
   const row = rowsOf(cut, kind, rows).find((candidate) => candidate.key === target.row)
   if (!row || !cut) return null
   const { column, box } = target
+  const saying = sayingOf(cut)
   const above = box.bottom + 260 > innerHeight
   const left = Math.max(8, Math.min(innerWidth - WIDTH_PX - 8, box.left + box.width / 2 - WIDTH_PX / 2))
   const style = above ? { left, bottom: innerHeight - box.top + 6 } : { left, top: box.bottom + 6 }
@@ -28,30 +31,34 @@ export default function CellTip({ target, kind, rows }: { target: TipTarget; kin
     <div className={styles.tip} style={{ ...style, width: WIDTH_PX }} role="tooltip">
       <p className={styles.title}>
         <span>
-          {row.label} · {titleOf(column)}
+          {row.label} · {titleOf(column, saying)}
         </span>
-        <b>{headline(row, column)}</b>
+        <b>{headline(row, column, saying)}</b>
       </p>
       <Body row={row} column={column} delta={cut.surface?.conventions.delta ?? 'forward'} />
       <Remarks row={row} column={column} />
       <p className={styles.foot}>
-        {cut.surface?.conventions.delta === 'premium_adjusted' ? 'premium-adjusted delta' : 'forward delta'} · v {cut.version}
+        {volUnit()} · {cut.surface?.conventions.delta === 'premium_adjusted' ? 'premium-adjusted delta' : 'forward delta'} · v {cut.version}
       </p>
     </div>,
     document.body,
   )
 }
 
-function titleOf(column: string): string {
+const FLIES = { full: 'C + P − 2 ATM', half: '(C + P) ÷ 2 − ATM', market_strangle: 'strangle − ATM' }
+
+function titleOf(column: string, saying: Saying): string {
   if (column === 'FWD') return 'forward'
+  if (column.startsWith('RR')) return `${column}, ${saying.rr === 'put' ? 'put − call' : 'call − put'}`
+  if (column.startsWith('FLY')) return `${column}, ${FLIES[flyShown(saying)]}`
   if (column === 'ATMVOL' || column === 'ATMF') return 'at the money'
   return column
 }
 
-function headline(row: Row, column: string): string {
-  const value = valueOf(row, column)
+function headline(row: Row, column: string, saying: Saying): string {
+  const value = valueOf(row, column, saying)
   if (column === 'FWD') return price(value)
-  return column.startsWith('RR') || column.startsWith('FLY') ? signed(value, 3) : fixed(value, 3)
+  return column.startsWith('RR') || column.startsWith('FLY') ? volSigned(value, 1) : volText(value, 1)
 }
 
 function Body({ row, column, delta }: { row: Row; column: string; delta: string }) {
@@ -61,11 +68,12 @@ function Body({ row, column, delta }: { row: Row; column: string; delta: string 
   if (column.startsWith('FLY')) names = [legsOf(column)[0], 'ATMF', legsOf(column)[1]]
   const cells = names.map((name) => ({ name, node: row.nodes?.[name], vol: row.vols[name], place: placeOf(row, name, delta) }))
   const lines: [string, (cell: (typeof cells)[number]) => string][] = [
-    ['Vol', ({ vol }) => fixed(vol, 3)],
+    ['Vol', ({ vol }) => volText(vol, 1)],
     ['Bid – ask', ({ node }) => band(node)],
     ['Strike', ({ place }) => strike(place.strike === undefined ? undefined : Number(place.strike.toPrecision(7)))],
     ['k', ({ place }) => signed(place.k, 4)],
     ['Delta', ({ name, node }) => signed(node?.delta ?? targetDelta(name), 4)],
+    ['Delta error', ({ node }) => (node === undefined ? MISSING : tiny(node.delta_error, 5))],
     ['Quotes', ({ node }) => (node ? String(node.quotes) : MISSING)],
     ['Age', ({ node }) => age(node?.age_ms)],
   ]
@@ -99,7 +107,7 @@ function Body({ row, column, delta }: { row: Row; column: string; delta: string 
 
 function band(node: Node | undefined): string {
   if (node?.bid_vol === undefined && node?.ask_vol === undefined) return MISSING
-  return `${fixed(node.bid_vol, 2)} – ${fixed(node.ask_vol, 2)}`
+  return `${volText(node.bid_vol)} – ${volText(node.ask_vol)}`
 }
 
 function Forward({ row }: { row: Row }) {
@@ -109,6 +117,7 @@ function Forward({ row }: { row: Row }) {
     ['Source', forward?.source ?? MISSING],
     ['Standard error', forward?.stderr_bp === undefined ? MISSING : `${fixed(forward.stderr_bp, 2)} bp`],
     ['Age', age(forward?.age_ms)],
+    ['Put-call parity', forward?.parity_gap_bp === undefined ? MISSING : `${signed(forward.parity_gap_bp, 1)} bp ± ${fixed(forward.parity_stderr_bp, 1)}`],
   ]
   return (
     <table className={styles.table}>

@@ -1,31 +1,30 @@
-import { Fragment, lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react'
 import { scheduler } from '../../app/scheduler'
+import { useUnits, volUnit } from '../../app/units'
 import { type Rows, type Sub, useView } from '../../app/view'
 import { arrivalToPaint, feed, useFeed } from '../../data/feed'
 import { days as formatDays } from '../../lib/format'
 import { NODES } from '@derivasys/client'
+import { GLYPHS, shortfall, tenorTrust, type Trust, trustOf, WORDS } from '../trust/checks'
 import type { TipTarget } from './CellTip'
 import styles from './Grid.module.css'
 import { endFlash, FLASH_MS, paintCell } from './painter'
-import { cellOf, columnsOf, type GridKind, PREFIX_COLUMNS, type Row, rowsOf, spreadColumns, valueOf } from './rows'
+import { cellOf, columnsOf, flyShown, type GridKind, PREFIX_COLUMNS, type Row, rowsOf, sayingOf, spreadColumns, valueOf } from './rows'
 
 const CellTip = lazy(() => import('./CellTip'))
 
 const HEADS: Record<string, string> = { FWD: 'ATM fwd', ATMVOL: 'ATM vol', ATMF: 'ATM' }
-const GROUPS: Record<GridKind, string> = {
-  rr: 'Risk reversal: call − put, vol points',
-  fly: 'Fly: call + put − 2 × ATM, vol points',
-}
+const RRS = { call: 'Risk reversal: call − put', put: 'Risk reversal: put − call' }
 const FLIES = {
-  full: GROUPS.fly,
-  half: 'Fly: (call + put) ÷ 2 − ATM, vol points',
-  market_strangle: 'Fly: market strangle − ATM, vol points',
+  full: 'Fly: call + put − 2 × ATM',
+  half: 'Fly: (call + put) ÷ 2 − ATM',
+  market_strangle: 'Fly: market strangle − ATM',
 }
 
 /** Changes only when rows come or go or their labels change, not with every number. */
 function structureOf(kind: GridKind, rows: Rows): string {
   return rowsOf(feed.cut(), kind, rows)
-    .map((row) => `${row.key}|${row.label}|${row.state}|${row.reasons.join('; ')}|${row.isExtrapolated}|${formatDays(row.days)}`)
+    .map((row) => `${row.key}|${row.label}|${row.state}|${row.reasons.join('; ')}|${row.isExtrapolated}|${formatDays(row.days)}|${trustText(row)}`)
     .join('\n')
 }
 
@@ -34,11 +33,13 @@ export function Grid({ kind }: { kind: GridKind }) {
   const rows = useView((view) => view.rows)
   const sub = useView((view) => view.sub)
   const structure = useFeed('cut', () => structureOf(kind, rows))
-  const fly = useFeed('cut', () => feed.cut()?.surface?.conventions.fly)
+  const fly = useFeed('cut', () => flyShown(sayingOf(feed.cut())))
+  const rr = useView((view) => view.rr)
+  const units = useUnits()
   const body = useRef<HTMLTableSectionElement>(null)
   const [tip, setTip] = useState<TipTarget | undefined>(undefined)
   const list = rowsOf(feed.cut(), kind, rows)
-  usePainter(body, kind, rows, sub, structure)
+  usePainter(body, kind, rows, sub, structure + units)
   const { onKeyDown, onFocus } = useRoving(body)
 
   const show = useCallback((target: EventTarget | null) => {
@@ -48,7 +49,7 @@ export function Grid({ kind }: { kind: GridKind }) {
   }, [])
   const hide = useCallback(() => setTip(undefined), [])
 
-  const groups = kind === 'fly' ? FLIES[fly ?? 'full'] : GROUPS[kind]
+  const groups = kind === 'fly' ? FLIES[fly] : RRS[rr]
   const columns = columnsOf(kind)
   return (
     <div className={styles.scroll} onScroll={hide}>
@@ -81,10 +82,10 @@ export function Grid({ kind }: { kind: GridKind }) {
               At the money
             </th>
             <th colSpan={spreadColumns(kind).length} scope="colgroup">
-              {groups}
+              {groups}, {volUnit()}
             </th>
             <th colSpan={NODES.length} scope="colgroup">
-              Node vol, vol points
+              Node vol, {volUnit()}
             </th>
           </tr>
           <tr>
@@ -127,23 +128,50 @@ export function Grid({ kind }: { kind: GridKind }) {
   )
 }
 
+/** The checks of a row, against the reader's limits. */
+function trustOfRow({ source }: Row): Trust {
+  if (!('expiry' in source)) return tenorTrust(source)
+  return trustOf(source, feed.cut()?.fit?.expiries.find((fit) => fit.expiry === source.expiry), useView.getState().limits)
+}
+
+function trustText(row: Row): string {
+  const trust = trustOfRow(row)
+  return `${trust.verdict} ${trust.passed} ${shortfall(trust)}`
+}
+
+/** The row's name, how many of its checks passed, and the way to them. */
 function RowHead({ row }: { row: Row }) {
-  return (
-    <th scope="row" className={styles.first} title={row.reasons.join('; ') || undefined}>
+  const trust = trustOfRow(row)
+  const isExpiry = 'expiry' in row.source
+  const said = `${WORDS[trust.verdict]}: ${trust.passed} of ${trust.checks.length} checks${trust.verdict === 'trusted' ? '' : `; ${shortfall(trust)}`}`
+  const body = (
+    <>
       <span className={styles.label}>{row.label}</span>
       <span className={styles.days}>{formatDays(row.days)}</span>
-      <span className={styles.badge} data-flag={row.state}>
-        <Badge row={row} />
+      <span className={styles.badge} data-verdict={trust.verdict}>
+        <i aria-hidden="true">{GLYPHS[trust.verdict]}</i>
+        <span className="visually-hidden">{said}</span>
+        {stateOf(row)}
       </span>
+    </>
+  )
+  return (
+    <th scope="row" className={styles.first} title={said} data-testid={`trust-${row.key}`} data-verdict={trust.verdict}>
+      {isExpiry ? (
+        <button type="button" className={styles.open} onClick={() => useView.setState({ focus: row.key })}>
+          {body}
+        </button>
+      ) : (
+        body
+      )}
     </th>
   )
 }
 
-function Badge({ row }: { row: Row }) {
-  if (row.state === 'held') return <abbr title={`Held: ${row.reasons.join('; ')}`}>held</abbr>
-  if (row.state === 'rejected') return <abbr title={`Rejected: ${row.reasons.join('; ')}`}>rej</abbr>
-  if (row.isExtrapolated) return <abbr title="Extrapolated beyond the listed expiries">ext</abbr>
-  return <Fragment />
+function stateOf(row: Row): string {
+  if (row.state === 'held') return 'held'
+  if (row.state === 'rejected') return 'rej'
+  return row.isExtrapolated ? 'ext' : ''
 }
 
 function edgeOf(column: string, kind: GridKind): string | undefined {
@@ -175,6 +203,7 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
       const cut = feed.cut()
       if (!cut) return
       const delta = cut.surface?.conventions.delta
+      const saying = sayingOf(cut)
       for (const row of rowsOf(cut, kind, rows)) {
         const before = drawn.get(row.key)
         const isSame = before?.row === row
@@ -184,7 +213,7 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
           const cell = cells.get(`${kind}:${row.key}:${column}`)
           if (!cell) continue
           if (isSame) cell.dataset.version = String(cut.version)
-          else if (paintCell(cell, cellOf(row, column, kind, sub, delta), valueOf(row, column), cut.version, now)) flashing.set(cell, now)
+          else if (paintCell(cell, cellOf(row, column, kind, sub, saying, delta), valueOf(row, column, saying), cut.version, now)) flashing.set(cell, now)
         }
       }
       if (flashing.size > 0) timer ??= setTimeout(endFlashes, 150)

@@ -1,12 +1,11 @@
 import { useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { FLY_EDGES, RR_EDGES } from '../../lib/heat'
-import { save } from '../../lib/save'
 import { Tool, Segmented } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
 import { Grid } from './Grid'
 import styles from './GridPanel.module.css'
-import { edgesOf, gridCsv, type GridKind } from './rows'
+import { edgesOf, type GridKind } from './rows'
 
 const TITLES: Record<GridKind, string> = { rr: 'Risk reversals', fly: 'Flies' }
 
@@ -62,7 +61,8 @@ function exportCsv(kind: GridKind): void {
   if (!cut) return
   const { rows } = useView.getState()
   const stamp = new Date(cut.surface?.ts ?? 0).toISOString().replaceAll(/[-:]|\.\d+/g, '')
-  save(`derivasys_${cut.ccy}_${kind}_${rows}_v${cut.version}_${stamp}.csv`, gridCsv(cut, kind, rows), 'text/csv')
+  const name = `derivasys_${cut.ccy}_${kind}_${rows}_v${cut.version}_${stamp}.csv`
+  void Promise.all([import('./csv'), import('../../lib/save')]).then(([{ gridCsv }, { save }]) => save(name, gridCsv(cut, kind, rows, feed.view().status?.source.kind), 'text/csv'))
 }
 
 /** What colours and marks mean. */

@@ -1,53 +1,38 @@
-import type uPlot from 'uplot'
+import { useUnits, vol as volText, volSigned, volUnit } from '../../app/units'
 import { type Rows, useView } from '../../app/view'
 import { feed } from '../../data/feed'
-import { fixed, signed } from '../../lib/format'
+import { fixed } from '../../lib/format'
 import { NODES } from '@derivasys/client'
+import { DAYS_LOOK } from '../../ui/days'
 import { Chart } from '../../ui/SeriesChart'
-import { type GridKind, type Row, rowsOf, spreadColumns } from './rows'
+import { type GridKind, type Row, rowsOf, sayingOf, spreadColumns, valueOf } from './rows'
 
-const DAY_SPLITS = [0.25, 0.5, 1, 2, 3, 7, 14, 30, 60, 90, 180, 365, 730]
-
-/** Leaves out the labels that would run into the one before. */
-function apart(plot: uPlot, splits: number[]): (number | null)[] {
-  let last = -Infinity
-  return splits.map((split) => {
-    const at = plot.valToPos(split, 'x')
-    if (at - last < 34) return null
-    last = at
-    return split
-  })
-}
+const EMPTY = 'no fitted expiry to draw'
 
 /** Risk reversals or flies by days to expiry. */
 export function SpreadByDays({ kind }: { kind: GridKind }) {
   const rows = useView((view) => view.rows)
+  const units = useUnits()
   const names = spreadColumns(kind)
   return (
     <Chart
       id={kind}
-      structure={`${kind}${rows}`}
-      make={() => {
+      structure={`${kind}${rows}${units}`}
+      look={{ ...DAYS_LOOK, zero: true, isVol: true }}
+      head={() => ({
+        title: kind === 'rr' ? 'Risk reversals by days to expiry' : 'Flies by days to expiry',
+        note: `${volUnit()}; ${rows === 'expiry' ? 'listed expiries' : 'fixed tenors'}`,
+        names,
+        empty: drawable(kind, rows).length === 0 ? EMPTY : undefined,
+      })}
+      body={() => {
         const list = drawable(kind, rows)
+        const saying = sayingOf(feed.cut())
         return {
-          id: kind,
-          title: kind === 'rr' ? 'Risk reversals by days to expiry' : 'Flies by days to expiry',
-          note: `vol points; ${rows === 'expiry' ? 'listed expiries' : 'fixed tenors'}`,
-          names,
           x: list.map((row) => row.days),
-          values: names.map((name) => list.map((row) => row.spread[name])),
+          values: names.map((name) => list.map((row) => valueOf(row, name, saying))),
           xText: (x) => `${fixed(x, daysDigits(x))} days`,
-          format: (value) => signed(value, 2),
-          scaleX: { time: false, distr: 3, log: 10 },
-          axisX: {
-            splits: (plot) => {
-              const { min = 0, max = 0 } = plot.scales.x ?? {}
-              return DAY_SPLITS.filter((day) => day >= min && day <= max)
-            },
-            filter: apart,
-            values: (_plot, splits) => splits.map((day) => (day === null ? '' : `${day}d`)),
-          },
-          zero: true,
+          format: (value) => volSigned(value),
         }
       }}
     />
@@ -59,66 +44,41 @@ function daysDigits(x: number): number {
   return x < 10 ? 1 : 0
 }
 
+const named = (i: number) => (NODES[i] ?? '').replace('ATMF', 'ATM')
+
 /** Vol of every node, one line an expiry. */
 export function VolByNode() {
   const rows = useView((view) => view.rows)
+  const units = useUnits()
   return (
     <Chart
       id="nodes"
-      structure={`nodes${rows}`}
-      make={() => {
-        const list = drawable('rr', rows)
-        return {
-          id: 'nodes',
-          title: 'Node vol by node',
-          note: 'vol points; one line each expiry',
-          names: list.map((row) => row.label),
-          x: NODES.map((_, i) => i),
-          values: list.map((row) => NODES.map((node) => row.vols[node])),
-          xText: (x) => (NODES[Math.round(x)] ?? '').replace('ATMF', 'ATM'),
-          format: (value) => fixed(value, 2),
-          scaleX: { time: false },
-          axisX: {
-            splits: () => NODES.map((_, i) => i),
-            filter: (plot, splits) => (plot.width < 520 ? splits.map((split, i) => (i % 4 === 0 ? split : null)) : splits),
-            values: (_plot, splits) => splits.map((i) => (i === null ? '' : (NODES[i] ?? '').replace('ATMF', 'ATM'))),
-          },
-          zero: false,
-        }
+      structure={`nodes${rows}${units}`}
+      look={{
+        isVol: true,
+        scaleX: { time: false },
+        axisX: {
+          splits: () => NODES.map((_, i) => i),
+          filter: (plot, splits) => (plot.width < 520 ? splits.map((split, i) => (i % 4 === 0 ? split : null)) : splits),
+          values: (_plot, splits) => splits.map((i) => (i === null ? '' : named(i))),
+        },
       }}
+      head={() => headOf('rr', rows, 'Node vol by node')}
+      body={() => ({
+        x: NODES.map((_, i) => i),
+        values: drawable('rr', rows).map((row) => NODES.map((node) => row.vols[node])),
+        xText: (x) => named(Math.round(x)),
+        format: (value) => volText(value),
+      })}
     />
   )
 }
 
-/** Fly against delta, one line an expiry: how convex the smile is on its way out. */
-export function FlyByDelta() {
-  const rows = useView((view) => view.rows)
-  const names = spreadColumns('fly')
-  return (
-    <Chart
-      id="flydelta"
-      structure={`flydelta${rows}`}
-      make={() => {
-        const list = drawable('fly', rows)
-        const deltas = names.map((name) => Number(name.slice(3)))
-        return {
-          id: 'flydelta',
-          title: 'Flies by delta',
-          note: 'vol points; one line each expiry',
-          names: list.map((row) => row.label),
-          x: deltas,
-          values: list.map((row) => names.map((name) => row.spread[name])),
-          xText: (x) => `${x} delta`,
-          format: (value) => signed(value, 2),
-          scaleX: { time: false },
-          axisX: { splits: () => deltas, values: (_plot, splits) => splits.map((delta) => `${delta}Δ`) },
-          zero: true,
-        }
-      }}
-    />
-  )
+export function headOf(kind: GridKind, rows: Rows, title: string) {
+  const names = drawable(kind, rows).map((row) => row.label)
+  return { title, note: `${volUnit()}; one line each ${rows === 'expiry' ? 'expiry' : 'tenor'}`, names, empty: names.length === 0 ? EMPTY : undefined }
 }
 
-function drawable(kind: GridKind, rows: Rows): Row[] {
+export function drawable(kind: GridKind, rows: Rows): Row[] {
   return rowsOf(feed.cut(), kind, rows).filter((row) => Object.keys(row.vols).length > 0)
 }

@@ -1,8 +1,13 @@
 /** The rows and cells of the grids, from a cut. Pure: the painter and the export both read these. */
-import type { Rows, Sub } from '../../app/view'
-import { type Cut, FLIES, legsOf, logMoneynessOfDelta, type Node, NODES, RISK_REVERSALS, type Smile, targetDelta, type TenorRow } from '@derivasys/client'
-import { fixed, MISSING, price, signed, strike } from '../../lib/format'
+import type { Choices } from '../../app/settings'
+import { vol as volText, volSigned } from '../../app/units'
+import { type Rows, type Sub, useView } from '../../app/view'
+import type { Conventions, Node, Smile, TenorRow } from '@derivasys/client'
+import type { Cut } from '@derivasys/client'
+import { logMoneynessOfDelta } from '@derivasys/client'
+import { MISSING, price, signed, strike } from '../../lib/format'
 import { type Edges, FLY_EDGES, type Heat, heat, RR_EDGES } from '../../lib/heat'
+import { FLIES, legsOf, NODES, RISK_REVERSALS, targetDelta } from '@derivasys/client'
 
 export type GridKind = 'rr' | 'fly'
 export type RowState = 'fitted' | 'held' | 'rejected'
@@ -102,11 +107,42 @@ function tenorRow(row: TenorRow, kind: GridKind): Row {
   }
 }
 
+/** How spreads are said: the reader's choice, and what the server publishes. */
+export interface Saying extends Pick<Choices, 'fly' | 'rr'> {
+  published: Conventions['fly']
+}
+
+/** What the reader chose, for a cut. */
+export function sayingOf(cut: Cut | undefined): Saying {
+  const { fly, rr } = useView.getState()
+  return { fly, rr, published: cut?.surface?.conventions.fly ?? 'full' }
+}
+
+/** The fly's convention in force on the page. */
+export function flyShown({ fly, published }: Saying): Conventions['fly'] {
+  return fly === 'published' ? published : fly
+}
+
 /** The number in a column, or undefined when it is missing. */
-export function valueOf(row: Row, column: string): number | undefined {
+export function valueOf(row: Row, column: string, saying: Saying): number | undefined {
   if (column === 'FWD') return row.forward
   if (column === 'ATMVOL') return row.atmVol
-  return row.spread[column] ?? row.vols[column]
+  if (column.startsWith('RR')) return saying.rr === 'put' ? negated(row.spread[column]) : row.spread[column]
+  if (column.startsWith('FLY')) return flyOf(row, column, saying)
+  return row.vols[column]
+}
+
+function negated(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : 0 - value
+}
+
+/** A fly in another convention than the published one is worked out from the node vols. */
+function flyOf(row: Row, column: string, saying: Saying): number | undefined {
+  const shown = flyShown(saying)
+  if (shown === saying.published) return row.spread[column]
+  const [put, call] = legsOf(column).map((node) => row.vols[node])
+  if (put === undefined || call === undefined || row.atmVol === undefined) return undefined
+  return shown === 'half' ? (call + put) / 2 - row.atmVol : call + put - 2 * row.atmVol
 }
 
 function isSpread(column: string): boolean {
@@ -138,14 +174,14 @@ export function placeOf(row: Row, node: string, delta = 'forward'): { k?: number
 }
 
 /** What a cell shows. */
-export function cellOf(row: Row, column: string, kind: GridKind, sub: Sub, delta?: string): CellText {
-  const value = valueOf(row, column)
+export function cellOf(row: Row, column: string, kind: GridKind, sub: Sub, saying: Saying, delta?: string): CellText {
+  const value = valueOf(row, column, saying)
   const flag = flagOf(row, column)
   if (column === 'FWD') return { text: price(value), sub: '', heat: 0, flag: '' }
-  if (column === 'ATMVOL') return { text: fixed(value, 2), sub: '', heat: 0, flag }
-  if (isSpread(column)) return { text: signed(value, 2), sub: '', heat: heat(value, edgesOf(kind)), flag }
+  if (column === 'ATMVOL') return { text: volText(value), sub: '', heat: 0, flag }
+  if (isSpread(column)) return { text: volSigned(value), sub: '', heat: heat(value, edgesOf(kind)), flag }
   const above = value === undefined || row.atmVol === undefined ? undefined : value - row.atmVol
-  return { text: fixed(value, 2), sub: subOf(row, column, sub, delta), heat: heat(above, RR_EDGES), flag }
+  return { text: volText(value), sub: subOf(row, column, sub, delta), heat: heat(above, RR_EDGES), flag }
 }
 
 function subOf(row: Row, node: string, sub: Sub, delta?: string): string {
@@ -160,22 +196,4 @@ function roundedStrike(value: number | undefined): number | undefined {
   if (value === undefined) return undefined
   const step = value >= 100_000 ? 10 : 1
   return value >= 1000 ? Math.round(value / step) * step : Number(value.toPrecision(4))
-}
-
-/** The grid as CSV: every line carries currency, version and time, so that rows can be pasted together. */
-export function gridCsv(cut: Cut, kind: GridKind, rows: Rows): string {
-  const columns = columnsOf(kind)
-  const head = ['ccy', 'version', 'surface_ts_utc', rows === 'expiry' ? 'expiry_utc' : 'tenor', 'label', 'days', 'state', 'extrapolated', ...columns.map(csvName)]
-  const stamp = cut.surface ? new Date(cut.surface.ts).toISOString() : ''
-  const lines = rowsOf(cut, kind, rows).map((row) => {
-    const place = [cut.ccy, cut.version, stamp, rows === 'expiry' ? new Date(Number(row.key)).toISOString() : row.key, row.label, row.days]
-    const trust = [rows === 'expiry' ? row.state : '', columns.filter((column) => isExtrapolated(row, column)).join(' ')]
-    return [place, trust, columns.map((column) => valueOf(row, column) ?? '')].flat()
-  })
-  return `${[head, ...lines].map((line) => line.join(',')).join('\n')}\n`
-}
-
-function csvName(column: string): string {
-  if (column === 'FWD') return 'forward'
-  return column === 'ATMVOL' ? 'atm_vol' : column
 }

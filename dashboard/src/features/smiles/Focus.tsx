@@ -3,16 +3,21 @@ import { useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { days } from '../../lib/format'
 import { Tool } from '../../ui/controls'
+import { CheckList } from '../trust/CheckList'
 import { QuoteTable } from './QuoteTable'
 import { SmileChart } from './SmileChart'
-import { Figures } from './SmileMatrix'
+import { smilesInOrder } from './order'
+import { Figures, VenueToggles } from './SmileMatrix'
 import styles from './smiles.module.css'
 
 /** One expiry, large, with its quotes beside it. */
-export default function Focus({ expiry, order }: { expiry: string; order: readonly string[] }) {
+export default function Focus() {
+  const expiry = useView((view) => view.focus)
+  const order = useFeed('cut', () => smilesInOrder().map((other) => other.expiry).join()).split(',')
   const kind = useView((view) => view.axis)
   const version = useFeed('cut', () => feed.cut()?.version)
   const smile = feed.cut()?.surface?.smiles[expiry]
+  if (!smile) return null
   const at = order.indexOf(expiry)
   const go = (to: number) => useView.setState({ focus: order[(to + order.length) % order.length] ?? expiry })
   return (
@@ -22,10 +27,11 @@ export default function Focus({ expiry, order }: { expiry: string; order: readon
         <Dialog.Content className={styles.focus} aria-describedby={undefined}>
           <header className={styles.focusHead}>
             <Dialog.Title>
-              {smile?.label} <span className={styles.muted}>{days(smile?.days)}</span>
+              {smile.label} <span className={styles.muted}>{days(smile.days)}</span>
             </Dialog.Title>
             <Figures expiry={expiry} />
             <span className={styles.muted}>v {version}</span>
+            <VenueToggles />
             <Tool label="Previous expiry" onClick={() => go(at - 1)}>
               ‹
             </Tool>
@@ -36,7 +42,8 @@ export default function Focus({ expiry, order }: { expiry: string; order: readon
               Close
             </Tool>
           </header>
-          {smile?.params ? (
+          <CheckList expiry={expiry} />
+          {smile.params ? (
             <div className={styles.focusBody} key={expiry}>
               <div className={styles.focusChart}>
                 <SmileChart expiry={expiry} kind={kind} size="large" />
@@ -44,7 +51,7 @@ export default function Focus({ expiry, order }: { expiry: string; order: readon
               <QuoteTable expiry={expiry} />
             </div>
           ) : (
-            <p className={styles.none}>No fit. {smile?.fit.reasons.join('; ')}</p>
+            <p className={styles.none}>No fit. {smile.fit.reasons.join('; ')}</p>
           )}
         </Dialog.Content>
       </Dialog.Portal>

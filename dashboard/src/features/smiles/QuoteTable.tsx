@@ -1,6 +1,7 @@
+import { useUnits, vol as volText } from '../../app/units'
 import { useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
-import { fixed, signed, strike } from '../../lib/format'
+import { signed, strike } from '../../lib/format'
 import { volPoints } from '@derivasys/client'
 import { drawable } from './coordinates'
 import { marksOf } from './marks'
@@ -9,6 +10,7 @@ import styles from './smiles.module.css'
 /** A smile as a table: the fit and the market at every quoted strike. */
 export function QuoteTable({ expiry }: { expiry: string }) {
   useFeed('cut', () => feed.cut()?.version)
+  useUnits()
   const hidden = useView((view) => view.hiddenVenues)
   const cut = feed.cut()
   const d = drawable(cut?.surface?.smiles[expiry])
@@ -33,11 +35,11 @@ export function QuoteTable({ expiry }: { expiry: string }) {
             <tr key={`${at}${venue}`}>
               <th scope="row">{strike(at)}</th>
               <td>{signed(k, 3)}</td>
-              <td>{fixed(volPoints(d.params, k, d.tau), 2)}</td>
+              <td>{volText(volPoints(d.params, k, d.tau))}</td>
               <td>{venue}</td>
-              <td>{fixed(level.bid_vol, 2)}</td>
-              <td>{fixed(level.ask_vol, 2)}</td>
-              <td>{fixed(level.last_vol, 2)}</td>
+              <td>{volText(level.bid_vol)}</td>
+              <td>{volText(level.ask_vol)}</td>
+              <td>{volText(level.last_vol)}</td>
               <td>{level.used ? 'yes' : (level.reason?.replaceAll('_', ' ') ?? 'no')}</td>
             </tr>
           ))}

@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
 import { token } from '../../app/theme'
+import { useUnits, vol as volText, volTick } from '../../app/units'
 import { type Axis, useView } from '../../app/view'
 import { feed } from '../../data/feed'
-import { fixed, signed } from '../../lib/format'
+import { signed } from '../../lib/format'
 import { volPoints } from '@derivasys/client'
 import { axis, splitDigits, steadyRange } from '../../ui/axes'
 import { usePlot } from '../../ui/usePlot'
@@ -26,6 +27,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
   const drawn = useRef<Drawn | undefined>(undefined)
   const plotRef = useRef<uPlot | undefined>(undefined)
   const hidden = useView((view) => view.hiddenVenues)
+  const units = useUnits()
   const [range] = useState(() => steadyRange(0.06, 4))
   const [trades] = useState(() => new Trades())
   const fading = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
@@ -58,7 +60,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
             ...(kind === 'delta' ? { splits: () => DELTA_SPLITS } : {}),
             values: (_plot, splits) => splits.map((split) => axisText(kind, split, splitDigits(splits))),
           }),
-          axis({ size: 34, space: 28, values: (_plot, splits) => splits.map((split) => fixed(split, 0)), incrs: [1, 2, 5, 10, 20, 25, 50, 100] }),
+          axis({ size: 34, space: 28, values: (_plot, splits) => splits.map((split) => volTick(split, 0)), incrs: [1, 2, 5, 10, 20, 25, 50, 100] }),
         ],
         series: [{}, { stroke: token('--curve'), width: 2, points: { show: false } }],
         hooks: {
@@ -93,7 +95,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
         plot?.over.addEventListener('pointerleave', () => hover.set(undefined))
       },
     },
-    `${kind}|${hidden.join()}`,
+    `${kind}|${hidden.join()}|${units}`,
   )
 
   useEffect(() => hover.subscribe(() => follow(plotRef.current, drawn.current, kind, readout.current)), [kind])
@@ -124,12 +126,12 @@ function follow(plot: uPlot | undefined, drawn: Drawn | undefined, kind: Axis, r
 function describe({ d, marks }: Drawn, kind: Axis, x: number): string {
   const k = fromAxis(d, kind, x)
   const vol = volPoints(d.params, k, d.tau)
-  const text = [`vol ${fixed(vol, 2)}`, compactStrike(roundTo(d.forward * Math.exp(k))), `k ${signed(k, 3)}`, deltaName(toAxis(d, 'delta', k))]
+  const text = [`vol ${volText(vol)}`, compactStrike(roundTo(d.forward * Math.exp(k))), `k ${signed(k, 3)}`, deltaName(toAxis(d, 'delta', k))]
   const nearest = marks.reduce<Mark | undefined>((best, mark) => (Math.abs(mark.x - x) < Math.abs((best?.x ?? Infinity) - x) ? mark : best), undefined)
   const here = nearest ? marks.filter((mark) => mark.strike === nearest.strike) : []
   const bid = Math.max(...here.map((mark) => mark.level.bid_vol ?? -Infinity))
   const ask = Math.min(...here.map((mark) => mark.level.ask_vol ?? Infinity))
-  if (nearest && bid > -Infinity && ask < Infinity) text.push(`${compactStrike(nearest.strike)}: ${fixed(bid, 1)} / ${fixed(ask, 1)}`)
+  if (nearest && bid > -Infinity && ask < Infinity) text.push(`${compactStrike(nearest.strike)}: ${volText(bid)} / ${volText(ask)}`)
   return text.join('   ')
 }
 

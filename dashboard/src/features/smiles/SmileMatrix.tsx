@@ -1,26 +1,19 @@
-import { lazy, Suspense } from 'react'
+import { useUnits, vol as volText } from '../../app/units'
 import { toggled, useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
-import type { Smile } from '@derivasys/client'
 import { venueMark } from '../../lib/colour'
 import { days, fixed, price } from '../../lib/format'
 import { Segmented, TableToggle } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
+import { smilesInOrder } from './order'
 import { SmileChart } from './SmileChart'
 import styles from './smiles.module.css'
 import { QuoteTable } from './QuoteTable'
 import { isQuiet, venuesOf } from './venues'
 
-const Focus = lazy(() => import('./Focus'))
-
-export function smilesInOrder(): Smile[] {
-  return Object.values(feed.cut()?.surface?.smiles ?? {}).toSorted((left, right) => left.expiry - right.expiry)
-}
-
 /** One small chart for each expiry, all of one version, with one hover. */
 export function SmileMatrix() {
   const kind = useView((view) => view.axis)
-  const focus = useView((view) => view.focus)
   const isTable = useView((view) => view.tables.includes('smiles'))
   const expiries = useFeed('cut', () => smilesInOrder().map((smile) => smile.expiry).join())
   const list = expiries === '' ? [] : expiries.split(',')
@@ -54,11 +47,6 @@ export function SmileMatrix() {
           <SmileCell key={expiry} expiry={expiry} isTable={isTable} />
         ))}
       </div>
-      {focus && list.includes(focus) ? (
-        <Suspense fallback={null}>
-          <Focus expiry={focus} order={list} />
-        </Suspense>
-      ) : null}
     </Panel>
   )
 }
@@ -100,9 +88,10 @@ function SmileCell({ expiry, isTable }: { expiry: string; isTable: boolean }) {
 
 /** Level, vol and fit error of an expiry. */
 export function Figures({ expiry }: { expiry: string }) {
+  useUnits()
   const text = useFeed('cut', () => {
     const smile = feed.cut()?.surface?.smiles[expiry]
-    return [fixed(smile?.atm_vol, 2), price(smile?.atm ?? smile?.forward?.price), fixed(smile?.fit.rmse, 2)].join('|')
+    return [volText(smile?.atm_vol), price(smile?.atm ?? smile?.forward?.price), fixed(smile?.fit.rmse, 2)].join('|')
   })
   const [vol, level, rmse] = text.split('|')
   return (

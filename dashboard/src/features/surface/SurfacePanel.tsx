@@ -1,16 +1,16 @@
 import { useEffect, useRef, useState } from 'react'
 import { scheduler } from '../../app/scheduler'
 import { onTheme, token } from '../../app/theme'
+import { vol as volText } from '../../app/units'
 import { toggled, useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { css, viridis } from '../../lib/colour'
 import { fixed, strike } from '../../lib/format'
-import { savePng } from '../../lib/png'
 import { NODES } from '@derivasys/client'
 import { Segmented, TableToggle, Tool } from '../../ui/controls'
 import { Panel } from '../../ui/Panel'
 import { deltaName } from '../smiles/coordinates'
-import { smilesInOrder } from '../smiles/SmileMatrix'
+import { smilesInOrder } from '../smiles/order'
 import { canvasRenderer } from './canvas2d'
 import { type Camera, HOME, type Label, labelsOf, type Mesh, meshOf, pick, project, type Viewport } from './geometry'
 import { hasHardwareWebgl, type Renderer } from './renderer'
@@ -21,17 +21,27 @@ const SURFACE_PX = 430
 /** The surface of vol in three dimensions: turned by dragging or the arrow keys. */
 export function SurfacePanel() {
   const axis = useView((view) => view.surface)
+  const height = useView((view) => view.height)
   const isTable = useView((view) => view.tables.includes('surface'))
   const fitted = useFeed('cut', () => smilesInOrder().filter((smile) => smile.params).length)
   return (
     <Panel
       id="surface"
-      title="Vol surface"
-      note="vol points; drag to turn"
+      title={height === 'vol' ? 'Vol surface' : 'Surface of total variance'}
+      note={height === 'vol' ? 'vol points; drag to turn' : 'σ²τ, no unit; drag to turn'}
       skeletonPx={SURFACE_PX}
       empty={fitted < 2 ? 'a surface needs two fitted expiries' : undefined}
       tools={
         <>
+          <Segmented
+            label="Height"
+            value={height}
+            options={[
+              ['vol', 'Vol'],
+              ['variance', 'Variance'],
+            ]}
+            onChange={(next) => useView.setState({ height: next })}
+          />
           <Segmented
             label="Across"
             value={axis}
@@ -51,7 +61,7 @@ export function SurfacePanel() {
       }
     >
       <div data-testid="surface-3d" className={styles.box} style={{ height: SURFACE_PX }}>
-        {isTable ? <SurfaceTable /> : <Scene key={axis} />}
+        {isTable ? <SurfaceTable /> : <Scene key={axis + height} />}
       </div>
     </Panel>
   )
@@ -67,11 +77,12 @@ function saveSurface(): void {
     y: Number.parseFloat(span.style.top),
     align: ALIGN[span.dataset.align ?? ''] ?? 'center',
   }))
-  savePng('surface', 'vol surface', box?.querySelector('canvas'), { labels })
+  void import('../../lib/png').then(({ savePng }) => savePng('surface', 'vol surface', box?.querySelector('canvas'), { labels }))
 }
 
 function Scene() {
   const axis = useView((view) => view.surface)
+  const height = useView((view) => view.height)
   const box = useRef<HTMLDivElement>(null)
   const readout = useRef<HTMLParagraphElement>(null)
   const mark = useRef<HTMLElement>(null)
@@ -105,7 +116,7 @@ function Scene() {
           isStale = false
           if (ccy !== cut.ccy) kept = undefined
           ccy = cut.ccy
-          mesh = meshOf(smilesInOrder(), axis, kept)
+          mesh = meshOf(smilesInOrder(), axis, kept, height)
           host.dataset.version = String(cut.version)
           if (!mesh) return
           if (!kept || kept[0] !== mesh.low || kept[1] !== mesh.high) setScale([mesh.low, mesh.high])
@@ -113,7 +124,7 @@ function Scene() {
         }
         const view = viewport()
         renderer.draw(mesh, camera, view, { frame: token('--axis-line'), line: 'rgba(10, 18, 32, 0.45)' })
-        const next = labelsOf(mesh, camera, view, axis)
+        const next = labelsOf(mesh, camera, view, axis, height)
         const text = JSON.stringify(next)
         if (text !== shownLabels) {
           shownLabels = text
@@ -172,7 +183,7 @@ function Scene() {
       const row = Math.floor(at / mesh.columns)
       const step = mesh.steps[at % mesh.columns] ?? 0
       const across = axis === 'delta' ? deltaName(step) : `${fixed(step, 2)}σ`
-      text.textContent = `${mesh.labels[row]}   ${across}   K ${strike(Math.round(mesh.strike[at] ?? 0))}   vol ${fixed(mesh.vol[at], 2)}`
+      text.textContent = `${mesh.labels[row]}   ${across}   K ${strike(Math.round(mesh.strike[at] ?? 0))}   ${height === 'vol' ? `vol ${volText(mesh.vol[at])}` : `variance ${fixed((mesh.vol[at] ?? Number.NaN) / 100, 4)}`}`
       const [x, y] = project(camera, viewport(), mesh.position[3 * at] ?? 0, mesh.position[3 * at + 1] ?? 0, mesh.position[3 * at + 2] ?? 0)
       dot.hidden = false
       dot.style.transform = `translate(${x}px, ${y}px)`
@@ -233,7 +244,7 @@ function Scene() {
       renderer?.dispose()
       canvas.remove()
     }
-  }, [axis])
+  }, [axis, height])
 
   return (
     <>
@@ -256,9 +267,9 @@ function Scene() {
       </div>
       <p ref={readout} className={styles.readout} />
       <div className={styles.scale} aria-hidden="true">
-        <span>{scale[1]}</span>
+        <span>{height === 'vol' ? scale[1] : fixed(scale[1] / 100, 2)}</span>
         <i style={{ background: `linear-gradient(to top, ${[0, 0.25, 0.5, 0.75, 1].map((at) => css(viridis(at))).join(',')})` }} />
-        <span>{scale[0]}</span>
+        <span>{height === 'vol' ? scale[0] : fixed(scale[0] / 100, 2)}</span>
       </div>
     </>
   )
@@ -293,7 +304,7 @@ function SurfaceTable() {
             <tr key={smile.expiry}>
               <th scope="row">{smile.label}</th>
               {NODES.map((node) => (
-                <td key={node}>{fixed(smile.nodes?.[node]?.vol, 2)}</td>
+                <td key={node}>{volText(smile.nodes?.[node]?.vol)}</td>
               ))}
             </tr>
           ))}

@@ -1,6 +1,6 @@
 /** The surface as a mesh in scene units, and the one projection that both renderers and the labels use. */
-import type { SurfaceAxis } from '../../app/view'
-import { logMoneynessOfSviDelta, type Smile, volPoints } from '@derivasys/client'
+import type { Height, SurfaceAxis } from '../../app/view'
+import { logMoneynessOfSviDelta, type Smile, totalVariance, volPoints } from '@derivasys/client'
 import { drawable } from '../smiles/coordinates'
 
 /** N(−d1) along the delta axis: 5P at 0.05 to 5C at 0.95. */
@@ -11,7 +11,7 @@ export interface Mesh {
   /** Across: from puts to calls; along: from short to long expiries. */
   columns: number
   rows: number
-  /** Per vertex, row by row: vol points; NaN where the slice gives none. */
+  /** Per vertex, row by row: vol points, or a hundred times total variance; NaN where the slice gives none. */
   vol: Float64Array
   k: Float64Array
   strike: Float64Array
@@ -33,7 +33,7 @@ export function widen(low: number, high: number, kept?: readonly [number, number
   return kept ? [Math.min(kept[0], floor), Math.max(kept[1], ceiling)] : [floor, Math.max(ceiling, floor + 10)]
 }
 
-export function meshOf(smiles: readonly Smile[], axis: SurfaceAxis, kept?: readonly [number, number]): Mesh | undefined {
+export function meshOf(smiles: readonly Smile[], axis: SurfaceAxis, kept?: readonly [number, number], height: Height = 'vol'): Mesh | undefined {
   const slices = smiles.map(drawable).filter((slice) => slice !== undefined).toSorted((left, right) => left.tau - right.tau)
   if (slices.length < 2) return undefined
   const steps = axis === 'delta' ? DELTA_STEPS : SD_STEPS
@@ -48,7 +48,7 @@ export function meshOf(smiles: readonly Smile[], axis: SurfaceAxis, kept?: reado
     for (const [j, step] of steps.entries()) {
       // call delta N(d1) = 1 − N(−d1)
       const at = axis === 'delta' ? logMoneynessOfSviDelta(slice.params, 1 - step) : step * slice.deviation
-      const value = volPoints(slice.params, at, slice.tau)
+      const value = height === 'vol' ? volPoints(slice.params, at, slice.tau) : 100 * totalVariance(slice.params, at)
       const n = i * columns + j
       k[n] = at
       strike[n] = slice.forward * Math.exp(at)
@@ -126,8 +126,14 @@ export interface Label {
 
 const Y_FLOOR = -HEIGHT
 
+/** Distance of the height lines. */
+function tickOf({ low, high }: Mesh): number {
+  if (high - low > 60) return 20
+  return high - low > 20 ? 10 : 5
+}
+
 /** Axis labels along the edges of the floor that face the viewer, and of the heights. */
-export function labelsOf(mesh: Mesh, camera: Camera, view: Viewport, axis: SurfaceAxis): Label[] {
+export function labelsOf(mesh: Mesh, camera: Camera, view: Viewport, axis: SurfaceAxis, height: Height = 'vol'): Label[] {
   const labels: Label[] = []
   const at = (x: number, y: number, z: number) => project(camera, view, x, y, z)
   const front = Math.cos(camera.yaw) >= 0 ? 1 : -1
@@ -151,8 +157,8 @@ export function labelsOf(mesh: Mesh, camera: Camera, view: Viewport, axis: Surfa
     put(`${mesh.days[i] !== undefined && mesh.days[i]! < 10 ? mesh.days[i]!.toFixed(1) : Math.round(mesh.days[i] ?? 0)}d`, at(side * 1.12, Y_FLOOR, z), side * Math.cos(camera.yaw) > 0 ? 'start' : 'end')
   }
   kept = undefined
-  for (let vol = mesh.low; vol <= mesh.high; vol += mesh.high - mesh.low > 60 ? 20 : 10) {
-    put(`${vol}`, at(-side * 1.14, heightOf(vol, mesh.low, mesh.high), front * 1), -side * Math.cos(camera.yaw) > 0 ? 'start' : 'end')
+  for (let vol = mesh.low; vol <= mesh.high; vol += tickOf(mesh)) {
+    put(height === 'vol' ? `${vol}` : (vol / 100).toFixed(2), at(-side * 1.14, heightOf(vol, mesh.low, mesh.high), front * 1), -side * Math.cos(camera.yaw) > 0 ? 'start' : 'end')
   }
   return labels
 }
@@ -168,7 +174,7 @@ export function frameOf(mesh: Mesh, camera: Camera): number[][] {
     [-1, Y_FLOOR, 1, -1, Y_FLOOR, -1],
   ]
   // back walls carry the height lines
-  for (let vol = mesh.low; vol <= mesh.high; vol += mesh.high - mesh.low > 60 ? 20 : 10) {
+  for (let vol = mesh.low; vol <= mesh.high; vol += tickOf(mesh)) {
     const y = heightOf(vol, mesh.low, mesh.high)
     lines.push([-1, y, -front, 1, y, -front], [-side, y, -1, -side, y, 1])
   }
