@@ -13,5 +13,11 @@ make_venv() {  # folder, requirements
 make_venv .venv-checkov requirements-checkov.txt &
 checkov=$!
 make_venv .venv requirements.txt
+[ helm/models/node_modules/.done -nt helm/models/package-lock.json ] || {
+    (cd helm/models && PATH="$PWD/../../.venv/bin:$PATH" npm ci --no-audit --no-fund --silent) &&
+        touch helm/models/node_modules/.done ||
+        echo "npm could not install the models of custom resources: their tests will be skipped"
+}
+[ -x .venv/bin/helm ] || .venv/bin/python helm/unpack.py .venv/bin
 # Without checkov its test says so, and fails under CI.
 wait "$checkov" || echo "checkov could not be installed: its test will be skipped"

@@ -48,6 +48,8 @@ METRICS = (
            "Fit and certificate of one cycle", _FIT),
     Metric("CycleMilliseconds", "cycle_milliseconds", "Milliseconds", "samples", (),
            "One whole cycle that published", _FIT),
+    Metric("CycleSaturation", "cycle_saturation", "None", "gauge", (),
+           "Share of the cycle's time spent working, 0 to 1", _FIT),
     Metric("CalibrationRmse", "calibration_rmse_vol_points", "None", "gauge", ("Currency", "Bucket"),
            "Worst rmse of the bucket's expiries, vol points", _FIT),
     Metric("InsideShare", "calibration_inside_percent", "Percent", "gauge", ("Currency", "Bucket"),
