@@ -104,7 +104,7 @@ def calibrate(
     chosen = board.selection
     fit = fit_board(
         offsets, board.k[used], chosen.w[used], chosen.weight[used], chosen.w_bid[used], chosen.w_ask[used],
-        tau_read, _start(carry, now_ns, rules), carry.matched("free_params", 5),
+        tau_read, _start(carry, now_ns, rules), carry.matched("free_start", 6),
     )  # fmt: skip
     laps.lap("fit")
 
@@ -137,7 +137,7 @@ def calibrate(
         forwards=smiles.forwards,
         forward=forward,
         params=smiles.params,
-        free_params=fit.free.params,
+        free_start=fit.free.start,
         state=smiles.state,
         reasons=tuple(smiles.reasons),
         objective=fit.objective,
