@@ -149,7 +149,10 @@ class Programme:
         part = slice(int(self.problem.offsets[i]), int(self.problem.offsets[i + 1]))
         total = 0
         for k, w, weight in zip(
-            self.problem.k[part].tolist(), self.problem.w[part].tolist(), self.problem.weight[part].tolist(), strict=True
+            self.problem.k[part].tolist(),
+            self.problem.w[part].tolist(),
+            self.problem.weight[part].tolist(),
+            strict=True,
         ):
             total += self.ca.sqrt(1 + weight * (self._w(x, k) - w) ** 2) - 1
         return total

@@ -252,9 +252,7 @@ def _fit_board(
                 )
                 continue
             if not sparse:
-                objective[i], iterations[i], converged = _fit_own(
-                    kk, ww, vv, start[i], huber, params[i], next_start[i]
-                )
+                objective[i], iterations[i], converged = _fit_own(kk, ww, vv, start[i], huber, params[i], next_start[i])
                 status[i] = 0 if converged else 4
             else:
                 nearest = -1
