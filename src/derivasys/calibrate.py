@@ -185,10 +185,13 @@ def _derive(
     return derived
 
 
-_UNTRADABLE = (
-    QuoteReason.EXPIRED, QuoteReason.SETTLEMENT_WINDOW, QuoteReason.BAD_NUMBER, QuoteReason.NO_QUOTE,
-    QuoteReason.CROSSED, QuoteReason.STALE,
-)  # fmt: skip
+_UNTRADABLE = np.zeros(len(QuoteReason), np.bool_)
+_UNTRADABLE[
+    [
+        QuoteReason.EXPIRED, QuoteReason.SETTLEMENT_WINDOW, QuoteReason.BAD_NUMBER, QuoteReason.NO_QUOTE,
+        QuoteReason.CROSSED, QuoteReason.STALE,
+    ]
+] = True  # fmt: skip
 
 
 def _tradable(board: Board, grid: Grid, now_ns: int, rules: Rules) -> through.Quotes:
@@ -205,7 +208,7 @@ def _tradable(board: Board, grid: Grid, now_ns: int, rules: Rules) -> through.Qu
         ask_size=board.ask_size,
         bid_iv=board.bid_iv,
         ask_iv=board.ask_iv,
-        is_tradable=is_fresh & ~np.isin(board.selection.reason, _UNTRADABLE),
+        is_tradable=is_fresh & ~_UNTRADABLE[board.selection.reason],
         fee_rate=grid.fee_rate,
         fee_cap=grid.fee_cap,
         fee_per_order=grid.fee_per_order,
