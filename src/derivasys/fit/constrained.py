@@ -112,6 +112,8 @@ def _prepare(
             precision[i, 1] = precision[i, 2] = 1.0 / slope**2
             precision[i, 3] = 1.0 / (tight * sigma) ** 2
             precision[i, 4] = 1.0 / tight**2
+        # Neighbours may force a wider smile on a slice than its own quotes would.
+        low[i, 3], high[i, 3], high[i, 4] = low[i, 3] - 2.0 * scale, high[i, 3] + 2.0 * scale, high[i, 4] + WIDER
         low[i, 1] = low[i, 2] = 1e-4 * scale
         high[i, 1] = high[i, 2] = SLOPE_TOP
         for c in range(1, 5):
@@ -198,6 +200,8 @@ def reference_problem(
     return problem, x_free, _essvi(problem, x_free)
 
 
+WIDER = math.log(4.0)
+"""How much further ln sigma may go in the joint fit than in a free one."""
 _SAFETIES = (1.0, 20.0, 400.0)
 
 
