@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: infra-setup infra-test infra-golden up test check setup bench sim clean browser types lock format screenshots
+.PHONY: infra-setup infra-test infra-golden up test check setup bench sim clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -76,6 +76,9 @@ infra-test: infra-setup  ## the deployment, checked without an account
 
 infra-golden: infra-setup  ## listings of rights and rendered charts, written anew: look at the difference
 	INFRA_GOLDEN=write infra/.venv/bin/python -m pytest -c infra/pytest.ini infra
+
+prove: setup  ## the certificate against the independent judge: thousands of random boards; the recorded ones of DERIVASYS_DATA
+	DERIVASYS_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/property/numerics tests/golden/numerics
 
 screenshots: setup browser  ## docs/images, from a seeded simulation
 	$(BIN)/python scripts/screenshots.py

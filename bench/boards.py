@@ -60,13 +60,13 @@ def _quality(board: recorded.RecordedBoard, surface) -> dict:
     row = np.flatnonzero(selection.used & published[quotes.slot])
     slot, k = quotes.slot[row], quotes.k[row]
     w_bid, w_ask = selection.w_bid[row], selection.w_ask[row]
-    w, w_free = _w(surface.params[slot], k), _w(surface.free_params[slot], k)
+    w, w_free = _w(surface.params[slot], k), _w(surface.free_start[slot, :5], k)
     vol = np.sqrt(w / surface.tau[slot])
     outside = 100 * np.maximum(0.0, np.maximum(quotes.bid_iv[row] - vol, vol - quotes.ask_iv[row]))
     worst = int(outside.argmax())
     error = 100 * (vol - selection.mid_iv[row])
     mark = 100 * (vol - quotes.mark_iv[row])
-    free = surface.free_params
+    free = surface.free_start[:, :5]
     has_free = np.isfinite(free).all(axis=1)
     free_ok = np.zeros(len(surface), bool)
     if has_free.any():

@@ -100,7 +100,7 @@ def cycle(rows: Rows, last: BoardFit | None) -> tuple[BoardFit, QuoteSelection, 
     )  # fmt: skip
     offsets, used = group_by_expiry(s, rows.slot, k, rows.tau.size)
     lap("choice")
-    start, free = (None, None) if last is None else (last.params, last.free.params)
+    start, free = (None, None) if last is None else (last.params, last.free.start)
     fit = fit_board(offsets, k[used], s.w[used], s.weight[used], s.w_bid[used], s.w_ask[used], rows.tau, start, free)
     lap("fit_and_certificate")
     delta_nodes(fit.params, rows.tau, TARGETS, CALLS)

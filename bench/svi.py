@@ -118,7 +118,7 @@ def _ours(group: list[Slice]) -> dict:
             offsets, k, w, weight, *rest = board
             moved = w + 0.05 * rng.uniform(-1, 1, w.size) / np.sqrt(weight)
             begin = time.perf_counter_ns()
-            fit_smiles(offsets, k, moved, weight, *rest, fit.params)
+            fit_smiles(offsets, k, moved, weight, *rest, fit.start)
             warm.append((time.perf_counter_ns() - begin) / 12e3)
     return {
         "us_cold_median": float(np.median(cold)), "us_cold_p99": float(np.percentile(cold, 99)),

@@ -120,7 +120,7 @@ def calibrate(
     chosen = board.selection
     fit = fit_board(
         offsets, board.k[used], chosen.w[used], chosen.weight[used], chosen.w_bid[used], chosen.w_ask[used],
-        tau_read, _start(carry, now_ns, rules), carry.matched("free_params", 5),
+        tau_read, _start(carry, now_ns, rules), carry.matched("free_start", 6),
     )  # fmt: skip
     laps.lap("fit")
 
@@ -153,7 +153,7 @@ def calibrate(
         forwards=smiles.forwards,
         forward=forward,
         params=smiles.params,
-        free_params=fit.free.params,
+        free_start=fit.free.start,
         state=smiles.state,
         reasons=tuple(smiles.reasons),
         objective=fit.objective,
@@ -201,10 +201,13 @@ def _derive(
     return derived
 
 
-_UNTRADABLE = (
-    QuoteReason.EXPIRED, QuoteReason.SETTLEMENT_WINDOW, QuoteReason.BAD_NUMBER, QuoteReason.NO_QUOTE,
-    QuoteReason.CROSSED, QuoteReason.STALE,
-)  # fmt: skip
+_UNTRADABLE = np.zeros(len(QuoteReason), np.bool_)
+_UNTRADABLE[
+    [
+        QuoteReason.EXPIRED, QuoteReason.SETTLEMENT_WINDOW, QuoteReason.BAD_NUMBER, QuoteReason.NO_QUOTE,
+        QuoteReason.CROSSED, QuoteReason.STALE,
+    ]
+] = True  # fmt: skip
 
 
 def _tradable(board: Board, grid: Grid, now_ns: int, rules: Rules) -> through.Quotes:
@@ -221,7 +224,7 @@ def _tradable(board: Board, grid: Grid, now_ns: int, rules: Rules) -> through.Qu
         ask_size=board.ask_size,
         bid_iv=board.bid_iv,
         ask_iv=board.ask_iv,
-        is_tradable=is_fresh & ~np.isin(board.selection.reason, _UNTRADABLE),
+        is_tradable=is_fresh & ~_UNTRADABLE[board.selection.reason],
         fee_rate=grid.fee_rate,
         fee_cap=grid.fee_cap,
         fee_per_order=grid.fee_per_order,

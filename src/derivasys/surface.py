@@ -73,7 +73,7 @@ class Surface(Smiles, Struct, frozen=True):
     """Their prices, NaN where there is none."""
     params: Floats
     """(n, 5) a, b, rho, m, sigma in total variance, as published; NaN when rejected."""
-    free_params: Floats
+    free_start: Floats
     """The fit without arbitrage constraints, from which the next cycle starts."""
     state: Ints
     """Index into STATES."""

@@ -69,7 +69,7 @@ class BoardFit(NamedTuple):
         Certificate  # of the published slices, in the order given; rejected rows fail, the next row is compared with
     )
     # the last published one before it
-    free: SmileFits  # the free fits, whose params are the next cycle's free_start
+    free: SmileFits  # the free fits, whose `start` is the next cycle's free_start
     iterations: int  # joint iterations in all
 
 
@@ -112,6 +112,8 @@ def _prepare(
             precision[i, 1] = precision[i, 2] = 1.0 / slope**2
             precision[i, 3] = 1.0 / (tight * sigma) ** 2
             precision[i, 4] = 1.0 / tight**2
+        # Neighbours may force a wider smile on a slice than its own quotes would.
+        low[i, 3], high[i, 3], high[i, 4] = low[i, 3] - 2.0 * scale, high[i, 3] + 2.0 * scale, high[i, 4] + WIDER
         low[i, 1] = low[i, 2] = 1e-4 * scale
         high[i, 1] = high[i, 2] = SLOPE_TOP
         for c in range(1, 5):
@@ -169,6 +171,37 @@ class _Problem(NamedTuple):
     nodes: FloatArray
 
 
+def _problem(
+    offsets: IntArray,
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    huber: float,
+    free: FloatArray,
+    last: FloatArray,
+) -> tuple[_Problem, FloatArray]:
+    """Return (joint problem, free fits in its variables)."""
+    n = last.shape[0]
+    shape = (n, 5)
+    x_free, prior, precision = np.empty(shape), np.empty(shape), np.empty(shape)
+    low, high, level, nodes = np.empty(shape), np.empty(shape), np.empty(n), np.empty((n, 3))
+    _prepare(offsets, k, w, weight, free, last, x_free, prior, precision, low, high, level, nodes)
+    return _Problem(offsets, k, w, weight, huber, prior, precision, low, high, level, nodes), x_free
+
+
+def reference_problem(
+    offsets: IntArray, k: FloatArray, w: FloatArray, weight: FloatArray, free: FloatArray
+) -> tuple[_Problem, FloatArray, FloatArray]:
+    """Return (joint problem, free fits, eSSVI board), so that other solvers can be given the same (`bench/reference`).
+
+    Variables (a, p, q, m, lns) of `fit.slice`; slices with quotes only.
+    """
+    problem, x_free = _problem(offsets, k, w, weight, HUBER, free, np.full_like(free, np.nan))
+    return problem, x_free, _essvi(problem, x_free)
+
+
+WIDER = math.log(4.0)
+"""How much further ln sigma may go in the joint fit than in a free one."""
 _SAFETIES = (1.0, 20.0, 400.0)
 
 
@@ -251,8 +284,8 @@ def fit_board(
 ) -> BoardFit:
     """Return the certified `BoardFit` of n expiries; inputs as for `fit_smiles`, expiries ascending in tau.
 
-    `start` (n, 5) the last published params (NaN rows for new or rejected expiries), `free_start` (n, 5) the last
-    free params; both only change the work, the result within the solver's tolerance, and what an expiry without
+    `start` (n, 5) the last published params (NaN rows for new or rejected expiries), `free_start` (n, 6) the last
+    free `start`; both only change the work, the result within the solver's tolerance, and what an expiry without
     quotes holds. Steps: free fits; if they pass the certificate as they are, done; otherwise all slices jointly
     under constraints, from the last parameters or an eSSVI board; restoration, rounding, exact certificate; a
     larger margin if that fails; the eSSVI board if nothing passes; rejection of single slices as the last resort.
@@ -312,14 +345,11 @@ def _fit_active(
         if (verdict == YES).all():
             notes |= np.uint8(FitReason.UNCONSTRAINED)
             return rows, notes, 0
-    shape = (n, 5)
-    x_free, prior, precision = np.empty(shape), np.empty(shape), np.empty(shape)
-    low, high, level, nodes = np.empty(shape), np.empty(shape), np.empty(n), np.empty((n, 3))
-    _prepare(offsets, k, w, weight, free, last, x_free, prior, precision, low, high, level, nodes)
-    problem = _Problem(offsets, k, w, weight, huber, prior, precision, low, high, level, nodes)
+    problem, x_free = _problem(offsets, k, w, weight, huber, free, last)
+    low, high = problem.low, problem.high
     used = 0
     if np.isfinite(last).all():
-        x = np.empty(shape)
+        x = np.empty_like(x_free)
         for i in range(n):
             from_raw(last[i], x[i])
         _widen(x, low, high)

@@ -213,7 +213,7 @@ def descend(
         copy(trial, x)
         if exact and abs(predicted) <= 1e-11 * (1e-3 + loss):
             return value, iteration + 1, True
-        overshot = tries > 1 or loss - value < 0.6 * predicted
+        overshot = tries > 1 or loss - value < 0.9 * predicted
         wait = 4 if full and tries > 1 else max(wait - 1, 0)
         full = exact and wait == 0 and predicted <= 1e-3 * (1e-3 + loss) and (full or overshot)
         exact = exact or predicted <= 0.02 * (1e-3 + loss)

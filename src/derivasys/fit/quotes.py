@@ -125,6 +125,8 @@ def select_quotes(
 
 def _floats(values: FloatArray | float, n: int) -> FloatArray:
     """Return a contiguous float64 array of length n."""
+    if isinstance(values, np.ndarray) and values.shape == (n,):
+        return np.ascontiguousarray(values, dtype=np.float64)
     return np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.float64), (n,)))
 
 

@@ -17,7 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 
 P, Q, M, LNS = 1, 2, 3, 4
 SLOPE_MAX = 2.0
-_FAST = {"contract", "reassoc", "nsz", "arcp"}
+FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @njit(cache=True, error_model="numpy")
@@ -41,7 +41,7 @@ def from_raw(raw: FloatArray, x: FloatArray) -> None:
     x[4] = math.log(raw[4])
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def quote_loss(x: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float) -> float:
     """Return the pseudo-Huber sum over the quotes."""
     sigma = math.exp(x[4])
@@ -57,7 +57,7 @@ def quote_loss(x: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, 
     return total * huber * huber
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def quote_newton(
     x: FloatArray,
     k: FloatArray,
@@ -142,7 +142,7 @@ def quote_newton(
     return loss * huber * huber
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def add_curvature(
     x: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, huber: float, hessian: FloatArray
 ) -> None:
@@ -183,7 +183,7 @@ def copy(source: FloatArray, target: FloatArray) -> None:
         target[c] = source[c]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def centre_and_spread(k: FloatArray, weight: FloatArray) -> tuple[float, float]:
     """Return the weighted mean and standard deviation of k."""
     total = first = 0.0
@@ -205,7 +205,7 @@ def clip(x: FloatArray, low: FloatArray, high: FloatArray) -> None:
     x[0] = max(x[0], -math.exp(x[4]) * math.sqrt(x[1] * x[2]))
 
 
-@njit(cache=True, error_model="numpy", fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def _linear_sums(m: float, sigma: float, k: FloatArray, w: FloatArray, weight: FloatArray, out: FloatArray) -> None:
     """Fill out with the weighted sums of the linear problem in (a, p, q) at fixed (m, sigma)."""
     s2 = sigma * sigma

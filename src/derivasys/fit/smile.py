@@ -11,7 +11,7 @@ from numba import njit
 from derivasys.analytics.ssvi import raw_from_ssvi
 from derivasys.analytics.svi import w_at
 from derivasys.fit.descent import descend
-from derivasys.fit.slice import SLOPE_MAX, copy, from_raw, quote_loss, seed, to_raw
+from derivasys.fit.slice import FAST, SLOPE_MAX, copy, from_raw, quote_loss, seed, to_raw
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -19,7 +19,9 @@ IntArray = npt.NDArray[np.int64]
 SPARSE_MAX = 5
 """Slices of at most this many quotes take their shape from a neighbour."""
 GOOD_LOSS = 0.06
-"""Loss per quote up to which a warm start is not checked against a cold one (0.06: a third of a spread off)."""
+"""Loss per quote up to which a warm start is not checked against a cold one (0.06: a third of a spread off) …"""
+TRUST = 1.25
+"""… nor up to this multiple of what the last such check found: stale quotes make every good fit of some slices dear."""
 HUBER = 1.0
 """Residual, in bid-ask spreads of iv, from which a quote counts linearly rather than quadratically."""
 
@@ -38,6 +40,7 @@ class SmileFits(NamedTuple):
     """Fits of n expiries."""
 
     params: FloatArray  # (n, 5) raw a, b, rho, m, sigma in total variance; NaN when NO_QUOTES
+    start: FloatArray  # (n, 6) the next cycle's `start`: params, and the loss a quote up to which they are trusted
     objective: FloatArray  # (n,) pseudo-Huber sum over the quotes, in squared bid-ask spreads
     rmse_iv: FloatArray  # (n,) root mean square of iv_fit - mid_iv over the quotes, decimal (0.01 = one vol point)
     inside_share: FloatArray  # (n,) share of the quotes whose fitted w lies inside [w_bid, w_ask]
@@ -46,7 +49,7 @@ class SmileFits(NamedTuple):
     status: npt.NDArray[np.uint8]  # (n,) `FitStatus`
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def slice_level(w: FloatArray, weight: FloatArray) -> float:
     """Return the precision-weighted mean of w: the scale of the slice's total variance."""
     total = first = 0.0
@@ -112,7 +115,7 @@ def _scaled_neighbour(raw: FloatArray, k: FloatArray, w: FloatArray, weight: Flo
     )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def _summarise(
     i: int,
     raw: FloatArray,
@@ -125,15 +128,16 @@ def _summarise(
     inside: FloatArray,
 ) -> None:
     """Fill rmse[i] and inside[i] of one slice."""
-    total = 0.0
-    hits = 0
+    total = hits = 0.0
+    a, b, rho, m, s2 = raw[0], raw[1], raw[2], raw[3], raw[4] * raw[4]
     for j in range(k.shape[0]):
-        model = w_at(k[j], raw[0], raw[1], raw[2], raw[3], raw[4])
-        total += (math.sqrt(max(model, 0.0) / tau) - math.sqrt(w[j] / tau)) ** 2
-        if w_bid[j] <= model <= w_ask[j]:
-            hits += 1
+        y = k[j] - m
+        model = a + b * (rho * y + math.sqrt(y * y + s2))
+        error = math.sqrt(max(model, 0.0)) - math.sqrt(w[j])
+        total += error * error
+        hits += 1.0 if (w_bid[j] <= model) & (model <= w_ask[j]) else 0.0
     count = k.shape[0]
-    rmse[i] = math.sqrt(total / count) if count else np.nan
+    rmse[i] = math.sqrt(total / (count * tau)) if count else np.nan
     inside[i] = hits / count if count else np.nan
 
 
@@ -145,33 +149,37 @@ def _fit_own(
     start: FloatArray,
     huber: float,
     raw: FloatArray,
+    next_start: FloatArray,
 ) -> tuple[float, int, bool]:
     """Fit one slice from its own quotes; return (quote loss, iterations, converged)."""
+    count = k.shape[0]
     x, other = np.empty(5), np.empty(5)
     low, high, prior, precision = np.empty(5), np.empty(5), np.empty(5), np.empty(5)
     level = slice_level(w, weight)
     slice_bounds(k[0], k[-1], level, low, high)
     weak_prior(level, prior, precision)
-    loss, steps, converged = np.inf, 0, False
-    for attempt in range(2):
-        warm = attempt == 0
-        if warm and not (start[4] > 0.0 and start[1] > 0.0):
-            continue
-        if warm:
-            from_raw(start, other)
-        else:
-            seed(k, w, weight, huber, math.sqrt(level), low, high, other)
-            if converged and quote_loss(other, k, w, weight, huber) >= loss:
-                break  # a check of a mediocre warm start: even an unfinished cold one would have to be better
-        reached, more, done = descend(other, k, w, weight, huber, prior, precision, low, high, warm)
-        steps += more
-        if reached < loss:
-            copy(other, x)
-            loss, converged = reached, done
-        if converged and loss <= GOOD_LOSS * k.shape[0]:
-            break
+    loss, steps, converged, checked = np.inf, 0, False, False
+    if start[4] > 0.0 and start[1] > 0.0:
+        from_raw(start, x)
+        loss, steps, converged = descend(x, k, w, weight, huber, prior, precision, low, high, True)
+        trusted = max(GOOD_LOSS, start[5]) if start[5] > 0.0 else GOOD_LOSS
+        checked = converged and loss <= trusted * count
+        next_start[5] = trusted
+    if not checked:
+        seed(k, w, weight, huber, math.sqrt(level), low, high, other)
+        # A check of a converged start: even an unfinished cold one would have to be better.
+        if not converged or quote_loss(other, k, w, weight, huber) < loss:
+            reached, more, done = descend(other, k, w, weight, huber, prior, precision, low, high, False)
+            steps += more
+            if reached < loss:
+                copy(other, x)
+                loss, converged = reached, done
+        next_start[5] = max(GOOD_LOSS, TRUST * loss / count)
     to_raw(x, raw)
-    return quote_loss(x, k, w, weight, huber), steps, converged
+    copy(raw, next_start)
+    for c in range(5):
+        loss -= 0.5 * precision[c] * (x[c] - prior[c]) ** 2
+    return loss, steps, converged
 
 
 @njit(cache=True, error_model="numpy")
@@ -215,6 +223,7 @@ def _fit_board(
     start: FloatArray,
     huber: float,
     params: FloatArray,
+    next_start: FloatArray,
     objective: FloatArray,
     rmse: FloatArray,
     inside: FloatArray,
@@ -232,8 +241,8 @@ def _fit_board(
                 continue
             kk, ww, vv = k[lo:hi], w[lo:hi], weight[lo:hi]
             if count == 0:
-                for c in range(5):
-                    params[i, c] = np.nan
+                for c in range(6):
+                    params[i, min(c, 4)] = next_start[i, c] = np.nan
                 objective[i], rmse[i], inside[i], iterations[i], status[i] = (
                     np.nan,
                     np.nan,
@@ -243,7 +252,7 @@ def _fit_board(
                 )
                 continue
             if not sparse:
-                objective[i], iterations[i], converged = _fit_own(kk, ww, vv, start[i], huber, params[i])
+                objective[i], iterations[i], converged = _fit_own(kk, ww, vv, start[i], huber, params[i], next_start[i])
                 status[i] = 0 if converged else 4
             else:
                 nearest = -1
@@ -260,6 +269,8 @@ def _fit_board(
                         level, 1.2 * math.sqrt(level), -0.1
                     )
                 objective[i], iterations[i], _ = _fit_sparse(kk, ww, vv, shape, huber, params[i])
+                copy(params[i], next_start[i])
+                next_start[i, 5] = GOOD_LOSS
             _summarise(i, params[i], kk, ww, w_bid[lo:hi], w_ask[lo:hi], tau[i], rmse, inside)
 
 
@@ -305,13 +316,14 @@ def fit_smiles(
 
     CSR layout: quotes offsets[i]:offsets[i+1] of the flat arrays belong to expiry i, k ascending within each
     (`fit.quotes.group_by_expiry`). `w` target total variance, `weight` its precision so that sqrt(weight) (w_fit - w)
-    is in bid-ask spreads, `w_bid`, `w_ask` for the share inside, `tau` (n,) years ascending, `start` (n, 5) raw
-    parameters of the last cycle with NaN rows for a cold start. Deterministic; a warm start changes the work, and the
+    is in bid-ask spreads, `w_bid`, `w_ask` for the share inside, `tau` (n,) years ascending, `start` (n, 6) that
+    of the last cycle's result, with NaN rows for a cold start. Deterministic; a warm start changes the work, and the
     answer only by the convergence tolerance (about 1e-8 in iv) where the minimum is unique.
     """
     n = int(tau.shape[0])
-    first = np.full((n, 5), np.nan) if start is None else np.ascontiguousarray(start, dtype=np.float64)
+    first = np.full((n, 6), np.nan) if start is None else np.ascontiguousarray(start, dtype=np.float64)
     params, objective, rmse, inside = np.empty((n, 5)), np.empty(n), np.empty(n), np.empty(n)
+    following = np.empty((n, 6))
     iterations, status = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.uint8)
     _fit_board(
         offsets,
@@ -324,10 +336,11 @@ def fit_smiles(
         first,
         huber,
         params,
+        following,
         objective,
         rmse,
         inside,
         iterations,
         status,
     )
-    return SmileFits(params, objective, rmse, inside, np.diff(offsets), iterations, status)
+    return SmileFits(params, following, objective, rmse, inside, np.diff(offsets), iterations, status)

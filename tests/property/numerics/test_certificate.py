@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.property.numerics import independent
+from tests.property.numerics import examples, independent
 
 from derivasys.analytics import exact
 from derivasys.analytics.arbitrage import NO, UNDECIDED, YES, butterfly_kernel, calendar_kernel, certify
 from derivasys.analytics.svi import round_published
 
-LIMITS = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+LIMITS = settings(
+    max_examples=examples(60), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @st.composite
@@ -53,7 +55,7 @@ def test_calendar_agrees_with_the_independent_judge(
 
 
 @given(slices())
-@settings(LIMITS, max_examples=25)
+@settings(LIMITS, max_examples=examples(25))
 def test_doubles_never_contradict_rational_arithmetic(row: list[float]) -> None:
     verdict = butterfly_kernel(*row)
     if exact.positive(row) and exact.lee(row) and verdict != UNDECIDED:
@@ -61,7 +63,7 @@ def test_doubles_never_contradict_rational_arithmetic(row: list[float]) -> None:
 
 
 @given(slices(), st.floats(-1e-7, 1e-7))
-@settings(LIMITS, max_examples=40)
+@settings(LIMITS, max_examples=examples(40))
 def test_hairline_calendars_are_decided_by_rational_arithmetic(row: list[float], shift: float) -> None:
     later = list(row)
     later[0] += shift
@@ -73,7 +75,7 @@ def test_hairline_calendars_are_decided_by_rational_arithmetic(row: list[float],
 
 
 @given(slices())
-@settings(LIMITS, max_examples=40)
+@settings(LIMITS, max_examples=examples(40))
 def test_scaling_strikes_does_not_change_positivity_of_p(row: list[float]) -> None:
     """A slice and its mirror image have mirrored g: the certificate must agree."""
     a, b, rho, m, sigma = row

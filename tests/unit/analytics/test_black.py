@@ -53,3 +53,31 @@ def test_greeks_match_finite_differences(is_call: bool) -> None:
     assert got.volga == pytest.approx((up.vega - down.vega) / (2 * e), rel=1e-5)
     higher, lower = greeks(f + e, strike, tau, iv, is_call), greeks(f - e, strike, tau, iv, is_call)
     assert got.gamma == pytest.approx((higher.delta_forward - lower.delta_forward) / (2 * e), rel=1e-6)
+
+
+@pytest.mark.parametrize("is_call", [True, False])
+@pytest.mark.parametrize(
+    ("strike", "tau", "iv"), [(90.0, 0.1, 0.5), (100.0, 1 / 8760, 1.2), (180.0, 0.02, 0.9), (40.0, 2.0, 2.5)]
+)
+def test_greeks_match_derivatives_in_40_digits(is_call: bool, strike: float, tau: float, iv: float) -> None:
+    sign = 1 if is_call else -1
+
+    def price(f: mp.mpf, t: mp.mpf, v: mp.mpf) -> mp.mpf:
+        s = v * mp.sqrt(t)
+        d1 = mp.log(f / strike) / s + s / 2
+        return sign * (f * _cdf(sign * d1) - strike * _cdf(sign * (d1 - s)))
+
+    def derivative(*orders: int) -> float:
+        return float(mp.diff(price, (mp.mpf(100), mp.mpf(tau), mp.mpf(iv)), orders))
+
+    with mp.workdps(40):
+        got = greeks(100.0, strike, tau, iv, is_call)
+        delta = derivative(1, 0, 0)
+        exact = {
+            "delta_forward": delta,
+            "delta_premium_adjusted": delta - float(price(mp.mpf(100), mp.mpf(tau), mp.mpf(iv))) / 100,
+            "gamma": derivative(2, 0, 0), "vega": derivative(0, 0, 1), "theta": -derivative(0, 1, 0),
+            "vanna": derivative(1, 0, 1), "volga": derivative(0, 0, 2),
+        }  # fmt: skip
+    for name, value in exact.items():
+        assert float(getattr(got, name)) == pytest.approx(value, rel=1e-11, abs=1e-290), name

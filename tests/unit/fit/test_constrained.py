@@ -64,7 +64,7 @@ def test_a_board_whose_calendar_falls_is_certified_too() -> None:
 def test_a_warm_start_gives_nearly_the_cold_answer() -> None:
     board = _board([0.7, 0.6, 0.62, 0.55, 0.6], noise=0.9)
     cold = fit_board(**board)
-    warm = fit_board(**board, start=cold.params, free_start=cold.free.params)
+    warm = fit_board(**board, start=cold.params, free_start=cold.free.start)
     assert warm.certificate.ok.all()
     assert warm.objective.sum() == pytest.approx(cold.objective.sum(), rel=1e-3)
     assert warm.iterations <= cold.iterations
@@ -78,7 +78,7 @@ def test_the_same_input_gives_the_same_bits() -> None:
 def test_an_expiry_without_quotes_is_held_if_known_and_rejected_if_not() -> None:
     board = _board([0.6, 0.6, 0.6], noise=0.5)
     before = fit_board(**board)
-    held = fit_board(**_drop(board, 1), start=before.params, free_start=before.free.params)
+    held = fit_board(**_drop(board, 1), start=before.params, free_start=before.free.start)
     assert held.state.tolist() == [FitState.FITTED, FitState.HELD, FitState.FITTED]
     assert held.reasons[1] & FitReason.NO_QUOTES
     assert held.certificate.ok.all()

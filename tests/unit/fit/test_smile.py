@@ -47,7 +47,7 @@ def test_a_warm_start_gives_the_cold_answer() -> None:
     warm = fit_smiles(**board, start=shifted)
     for i in range(3):
         assert _iv(board, warm, i) == pytest.approx(_iv(board, cold, i), abs=1e-7)
-    assert fit_smiles(**board, start=cold.params).iterations.max() <= 2
+    assert fit_smiles(**board, start=cold.start).iterations.max() <= 2
 
 
 def test_the_same_input_gives_the_same_bits() -> None:
