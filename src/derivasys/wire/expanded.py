@@ -6,6 +6,7 @@ that changed, with the keys of those that are gone in `removed`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -131,13 +132,17 @@ def _forwards(smiles: Table) -> dict[str, float]:
 
 def _points(channel: Channel, table: Table, expiry: str, rows: list[int], forward: float | None) -> Tree:
     """Return one expiry's levels or through cells as a list in order of strike, levels also by exchange."""
+    assert table.layout.is_flat
+    fields = [(_LEVEL_NAMES.get(name, name), codes, is_int) for _, name, codes, is_int in table.layout.cells]
     points = []
     for at in sorted(rows, key=lambda row: float(table.keys[row][1])):
         _, strike, exchange = table.keys[at]
         point: Tree = {"strike": float(strike), "exchange": exchange}
         if forward is not None:
-            point["log_moneyness"] = round(float(np.log(float(strike) / forward)), 5)
-        point |= {_LEVEL_NAMES.get(name, name): value for name, value in table.row(at).items()}
+            point["log_moneyness"] = round(math.log(float(strike) / forward), 5)
+        for (name, codes, is_int), value in zip(fields, table.values[at].tolist(), strict=True):
+            if value == value:
+                point[name] = codes[int(value)] if codes is not None else int(value) if is_int else value
         points.append(point)
     whole: Tree = {"expiry": int(expiry), "label": expiry_label(int(expiry)), "points": points}
     if channel == "levels":

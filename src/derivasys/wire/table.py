@@ -40,30 +40,18 @@ class Layout:
         self._rounded = np.array([f.decimals is not None and f.decimals > 0 for f in fields])
         self._whole = np.array([f.decimals == 0 and f.codes is None for f in fields])
         self._scale = 10.0 ** np.array(decimals)
-        self._parents = [field.path[:-1] for field in fields]
-        self._names = [field.path[-1] for field in fields]
-        self._codes = [field.codes for field in fields]
-        self._is_int = [bool(at) for at in self._whole]
+        self.is_flat = all(len(field.path) == 1 for field in fields)
+        """Whether every field stands directly in its row."""
+        self.cells = [
+            (field.path[:-1], field.path[-1], field.codes, bool(whole))
+            for field, whole in zip(fields, self._whole, strict=True)
+        ]
+        """By column: parents, name, codes, whether it is an integer; for loops over many cells."""
 
     def rounded(self, values: Floats) -> Floats:
         """Return `values` (rows, fields) at published precision: the doubles nearest to those decimals."""
         scaled = np.rint(values * self._scale) / self._scale
         return np.where(self._rounded | self._whole, scaled + 0.0, values)
-
-    def json_value(self, column: int, value: float) -> Any:
-        """Return the JSON value of one number of a column; NaN is None."""
-        if value != value:
-            return None
-        codes = self._codes[column]
-        if codes is not None:
-            return codes[int(value)]
-        return int(value) if self._is_int[column] else value
-
-    def put(self, into: Tree, column: int, value: Any) -> None:
-        """Set a JSON value at the column's place below `into`."""
-        for name in self._parents[column]:
-            into = into.setdefault(name, {})
-        into[self._names[column]] = value
 
 
 class Table(Struct, frozen=True):
@@ -83,10 +71,12 @@ class Table(Struct, frozen=True):
     def row(self, at: int) -> Tree:
         """Return the whole state of one row."""
         tree = _copy(self.fixed[at]) if self.fixed else {}
-        layout = self.layout
-        for column, value in enumerate(self.values[at].tolist()):
+        for (parents, name, codes, is_int), value in zip(self.layout.cells, self.values[at].tolist(), strict=True):
             if value == value:
-                layout.put(tree, column, layout.json_value(column, value))
+                into = tree
+                for parent in parents:
+                    into = into.setdefault(parent, {})
+                into[name] = codes[int(value)] if codes is not None else int(value) if is_int else value
         if self.notes:
             for path, value in self.notes[at].items():
                 _put(tree, path, value)
@@ -127,22 +117,33 @@ def _patch_rows(tree: Tree, old: Table, new: Table, old_rows: Sequence[int], new
     general = (changed & gone).any(axis=1)
     changed[general] = False
     rows, columns = np.nonzero(changed)
-    last, into = -1, tree
-    put, json_value = layout.put, layout.json_value
+    last, row = -1, tree
+    cells = layout.cells
     for at, column, value in zip(rows.tolist(), columns.tolist(), after[changed].tolist(), strict=True):
         if at != last:
-            into, last = _at(tree, new.keys[new_rows[at]]), at
-        put(into, column, json_value(column, value))
-    for was, now, is_general in zip(old_rows, new_rows, general.tolist(), strict=True):
-        if is_general or _differs(old.fixed, was, new.fixed, now):
-            change = merge_diff(old.row(was), new.row(now))
-            if change is not None:
-                _put(tree, new.keys[now], change)
-        elif _differs(old.notes, was, new.notes, now):
-            row = _at(tree, new.keys[now])
-            for path, value in new.notes[now].items():
-                if old.notes[was].get(path) != value:
-                    _put(row, path, value)
+            row, last = _at(tree, new.keys[new_rows[at]]), at
+        parents, name, codes, is_int = cells[column]
+        into = row
+        for parent in parents:
+            into = into.setdefault(parent, {})
+        into[name] = codes[int(value)] if codes is not None else int(value) if is_int else value
+    # Rows without labels and lists differ in their numbers only.
+    rest = range(len(new_rows)) if new.fixed or new.notes else np.flatnonzero(general).tolist()
+    for at in rest:
+        _patch_rest(tree, old, new, old_rows[at], new_rows[at], is_general=bool(general[at]))
+
+
+def _patch_rest(tree: Tree, old: Table, new: Table, was: int, now: int, *, is_general: bool) -> None:
+    """Put what the comparison of numbers leaves of a row: values that vanished, labels, lists."""
+    if is_general or _differs(old.fixed, was, new.fixed, now):
+        change = merge_diff(old.row(was), new.row(now))
+        if change is not None:
+            _put(tree, new.keys[now], change)
+    elif _differs(old.notes, was, new.notes, now):
+        row = _at(tree, new.keys[now])
+        for path, value in new.notes[now].items():
+            if old.notes[was].get(path) != value:
+                _put(row, path, value)
 
 
 def _differs(old: Sequence[Any], was: int, new: Sequence[Any], now: int) -> bool:
