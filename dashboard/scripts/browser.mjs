@@ -3,25 +3,25 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--font-render-hinting=none']
 
 export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS })
 }
 
-/** Starts the feed and resolves to its address and how to end it. */
+/** Starts the feed, on a free port when it is 0, and resolves to its address and how to end it. */
 export async function startFeed(port, ...more) {
   const feed = spawn(process.execPath, ['dev/feed.mjs', '--port', String(port), ...more], {
     cwd: fileURLToPath(new URL('..', import.meta.url)),
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  await new Promise((resolve, reject) => {
+  const said = await new Promise((resolve, reject) => {
     feed.stdout.once('data', resolve)
     feed.once('exit', (code) => reject(new Error(`the development feed ended with ${code}`)))
   })
   const ended = new Promise((resolve) => feed.once('exit', resolve))
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: /http:\S+/.exec(String(said))[0],
     stop: async () => {
       feed.kill()
       await ended

@@ -5,6 +5,7 @@ import 'uplot/dist/uPlot.min.css'
 import { scheduler } from '../app/scheduler'
 import { onTheme } from '../app/theme'
 import { feed } from '../data/feed'
+import { useFault } from './Panel'
 
 export interface PlotSpec {
   /** Everything but the size; called again on a change of theme. */
@@ -19,6 +20,7 @@ export interface PlotSpec {
 /** Draws into `host`; the chart is made again when `key` changes. */
 export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, key: string): void {
   const latest = useRef(spec)
+  const onFault = useFault()
   useEffect(() => {
     latest.current = spec
   })
@@ -36,6 +38,7 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
     }
     const handle = scheduler.add({
       canvas: true,
+      onFault,
       intervalMs: latest.current.intervalMs,
       isVisible: () => isVisible,
       paint: () => {
@@ -69,5 +72,5 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
       plot?.destroy()
       latest.current.onPlot?.(undefined)
     }
-  }, [host, key])
+  }, [host, key, onFault])
 }
