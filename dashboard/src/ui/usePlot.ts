@@ -17,6 +17,9 @@ export interface PlotSpec {
   onPlot?: (plot: uPlot | undefined) => void
 }
 
+/** What each chart has drawn, by its name, for tests: a canvas has no text to read. */
+export const drawn = new Map<string, { version: number | undefined; data: uPlot.AlignedData }>()
+
 /** Draws into `host`; the chart is made again when `key` changes. */
 export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, key: string): void {
   const latest = useRef(spec)
@@ -47,6 +50,7 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
         if (!data) return
         plot.setData(data)
         element.dataset.version = String(feed.cut()?.version ?? '')
+        if (element.dataset.chart) drawn.set(element.dataset.chart, { version: feed.cut()?.version, data })
       },
     })
     const seen = new IntersectionObserver(
@@ -70,6 +74,7 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
       sized.disconnect()
       handle.remove()
       plot?.destroy()
+      drawn.delete(element.dataset.chart ?? '')
       latest.current.onPlot?.(undefined)
     }
   }, [host, key, onFault])

@@ -180,7 +180,7 @@ function edgeOf(column: string, kind: GridKind): string | undefined {
   return column === 'ATMF' ? 'atm' : undefined
 }
 
-/** Paints the numbers of the shown cut into the laid-out cells, at most five times a second. */
+/** Paints the numbers of the shown cut into the laid-out cells, at most twenty times a second. */
 function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind: GridKind, rows: Rows, sub: Sub, structure: string) {
   const onFault = useFault()
   useEffect(() => {
@@ -224,7 +224,7 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
         if (!feed.isFrozen()) arrivalToPaint.add(Math.max(0, Date.now() - cut.receivedAt))
       }
     }
-    const handle = scheduler.add({ intervalMs: 100, paint, onFault })
+    const handle = scheduler.add({ intervalMs: 45, paint, onFault })
     const stop = feed.subscribe('cut', handle.invalidate)
     // rows just laid out must not stay empty until the next frame
     paint(performance.now())
