@@ -1,5 +1,6 @@
 // A development feed: the contract's WebSocket with a synthetic market, /config.json and, when built, the page.
-//   node dev/feed.mjs [--port 8791] [--static dist] [--seed 1] [--every 200] [--scenario usual | busy | huge]
+//   node dev/feed.mjs [--port 8791] [--static dist] [--seed 1] [--every 200] [--scenario usual | busy | huge] [--still 1774180800000]
+// --still: the market of that instant (ms), which does not move; only the fit's status goes on
 // Port 0 takes a free one. Faults on request, to see the page's states:
 //   /dev/fault?kind=gap | epoch | drop | silent | venue | down | refuse | malformed | delist | clear
 //   /dev/pump?cycles=300 sends that many cycles at once: a minute in a moment
@@ -11,12 +12,13 @@ import { WebSocketServer } from 'ws'
 import { CURRENCIES, Market, status, VENUES } from './market.mjs'
 
 const { values } = parseArgs({
-  options: { port: { type: 'string', default: '8791' }, static: { type: 'string', default: 'dist' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '200' }, scenario: { type: 'string', default: 'usual' } },
+  options: { port: { type: 'string', default: '8791' }, static: { type: 'string', default: 'dist' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '200' }, scenario: { type: 'string', default: 'usual' }, still: { type: 'string' } },
 })
 const BUILD = 'dev-feed'
 const CHANNELS = ['surface', 'levels', 'tenors', 'through', 'fit']
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json', '.woff2': 'font/woff2' }
 
+const STILL = values.still === undefined ? undefined : Number(values.still)
 const startedAt = Date.now()
 let epoch = 1
 let fault = ''
@@ -24,7 +26,7 @@ const markets = new Map()
 const fill = () => {
   // a huge market is work enough
   const ccys = values.scenario === 'huge' ? ['BTC'] : Object.keys(CURRENCIES)
-  for (const ccy of ccys) markets.set(ccy, new Market(ccy, { seed: Number(values.seed), now: Date.now(), epoch: `dev-${epoch}`, scenario: values.scenario }))
+  for (const ccy of ccys) markets.set(ccy, new Market(ccy, { seed: Number(values.seed), now: STILL ?? Date.now(), epoch: `dev-${epoch}`, scenario: values.scenario }))
 }
 fill()
 
@@ -142,7 +144,7 @@ function statusNow() {
 function cycle() {
   for (const [ccy, market] of markets) {
     if (fault === 'silent' || (fault === 'delist' && ccy === 'ETH')) continue
-    const frames = market.step(Date.now()).map((message) => {
+    const frames = (STILL === undefined ? market.step(Date.now()) : market.rest()).map((message) => {
       if (fault === 'gap' && message.type === 'svi_surface_patch' && [...sockets.clients].some((client) => client.ccy === ccy)) {
         fault = ''
         return undefined

@@ -422,6 +422,13 @@ export class Market {
     }
   }
 
+  /** A cycle in which nothing moved. */
+  rest() {
+    this.version += 1
+    this.seq.fit += 1
+    return [this.fit()]
+  }
+
   /** Moves the market and returns the cycle's messages. */
   step(now) {
     this.now = now
