@@ -21,14 +21,15 @@ const FIT = [['fits', '[data-testid=panel-fits]'], ['variance', '[data-testid=pa
 function quarter(page, now, kept) {
   return page.evaluate(
     async ([right, left, channelMax]) => {
-      const load = async (base64) => {
-        const image = new Image()
-        image.src = `data:image/png;base64,${base64}`
-        await image.decode()
-        return image
-      }
-      const b = await load(right)
-      const a = left === undefined ? undefined : await load(left)
+      const [b, a] = await Promise.all(
+        [right, left].map(async (base64) => {
+          if (base64 === undefined) return undefined
+          const image = new Image()
+          image.src = `data:image/png;base64,${base64}`
+          await image.decode()
+          return image
+        }),
+      )
       const canvas = document.createElement('canvas')
       canvas.width = a?.width ?? Math.ceil(b.width / 4)
       canvas.height = a?.height ?? Math.ceil(b.height / 4)
