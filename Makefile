@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: infra-setup infra-test infra-golden up test check setup bench sim clean browser types lock format prove screenshots
+.PHONY: infra-setup infra-test infra-golden up test check setup bench sim perf clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -12,7 +12,7 @@ test: setup browser check tools/api/node_modules/.done  ## all tests
 	$(BIN)/python -m pytest tests --ignore=tests/unit
 	cd tools/api && npm run check
 	cd clients/typescript && npm test
-	cd dashboard && npm test && npm run size
+	cd dashboard && npm test && npm run size && npm run e2e
 
 check: setup  ## lint, types, import rules, unit tests: under two minutes
 	$(BIN)/ruff check .
@@ -64,6 +64,9 @@ lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/peers.in -o requirements/peers.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header infra/requirements.in -o infra/requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header infra/requirements-checkov.in -o infra/requirements-checkov.txt
+
+perf: setup browser  ## the dashboard's speed as a table, heap over ten minutes included: make perf ARGS='--heap-minutes 0'
+	cd dashboard && npm run -s perf -- $(ARGS)
 
 sim: setup  ## one seeded run over failing wires: make sim SEED=7, or SEED=0:99 VENUES="okx bybit"
 	$(BIN)/python -m derivasys.testing.simulation $(SEED) $(VENUES)

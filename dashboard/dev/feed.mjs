@@ -1,27 +1,32 @@
 // A development feed: the contract's WebSocket with a synthetic market, /config.json and, when built, the page.
-//   node dev/feed.mjs [--port 8791] [--static dist] [--seed 1]
-// Faults on request, to see the page's states:
-//   /dev/fault?kind=gap | epoch | drop | silent | venue | refuse | clear
+//   node dev/feed.mjs [--port 8791] [--static dist] [--seed 1] [--every 200] [--scenario usual | busy | huge] [--still 1774180800000]
+// --still: the market of that instant (ms), which does not move; only the fit's status goes on
+// Port 0 takes a free one. Faults on request, to see the page's states:
+//   /dev/fault?kind=gap | epoch | drop | silent | venue | down | refuse | malformed | delist | clear
+//   /dev/pump?cycles=300 sends that many cycles at once: a minute in a moment
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { parseArgs } from 'node:util'
 import { WebSocketServer } from 'ws'
-import { Market, status } from './market.mjs'
+import { CURRENCIES, Market, status, VENUES } from './market.mjs'
 
 const { values } = parseArgs({
-  options: { port: { type: 'string', default: '8791' }, static: { type: 'string', default: 'dist' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '200' } },
+  options: { port: { type: 'string', default: '8791' }, static: { type: 'string', default: 'dist' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '200' }, scenario: { type: 'string', default: 'usual' }, still: { type: 'string' } },
 })
 const BUILD = 'dev-feed'
 const CHANNELS = ['surface', 'levels', 'tenors', 'through', 'fit']
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json', '.woff2': 'font/woff2' }
 
+const STILL = values.still === undefined ? undefined : Number(values.still)
 const startedAt = Date.now()
 let epoch = 1
 let fault = ''
 const markets = new Map()
 const fill = () => {
-  for (const ccy of ['BTC', 'ETH']) markets.set(ccy, new Market(ccy, { seed: Number(values.seed), now: Date.now(), epoch: `dev-${epoch}` }))
+  // a huge market is work enough
+  const ccys = values.scenario === 'huge' ? ['BTC'] : Object.keys(CURRENCIES)
+  for (const ccy of ccys) markets.set(ccy, new Market(ccy, { seed: Number(values.seed), now: STILL ?? Date.now(), epoch: `dev-${epoch}`, scenario: values.scenario }))
 }
 fill()
 
@@ -42,6 +47,12 @@ async function answer(url, response) {
       epoch += 1
       fill()
     }
+    if (fault === 'malformed') malformed()
+    response.writeHead(204).end()
+    return
+  }
+  if (url.pathname === '/dev/pump') {
+    for (let n = Number(url.searchParams.get('cycles')); n > 0; n -= 1) cycle()
     response.writeHead(204).end()
     return
   }
@@ -69,6 +80,20 @@ server.on('upgrade', (request, socket, head) => {
     client.on('message', (data) => heard(client, String(data)))
   })
 })
+
+/** Frames that no sound server sends: not JSON, of another schema, and a patch whose list is a number. */
+function malformed() {
+  for (const [ccy, market] of markets) {
+    const [expiry] = Object.keys(market.state.smiles)
+    if (!expiry) continue
+    market.seq.surface += 1
+    const patch = JSON.stringify({ ...market.envelope('surface', 'svi_surface_patch'), smiles: { [expiry]: { fit: { reasons: 5 } } } })
+    for (const client of sockets.clients) {
+      if (client.ccy !== ccy) continue
+      for (const frame of ['{"type":"svi_surface_', JSON.stringify({ type: 'svi_surface_patch', schema: 99 }), patch]) client.send(frame)
+    }
+  }
+}
 
 function snapshot(client, channels) {
   const all = markets.get(client.ccy).snapshots()
@@ -108,19 +133,18 @@ function heard(client, text) {
 
 function statusNow() {
   const now = Date.now()
-  const quiet = fault === 'venue' || fault === 'silent'
-  const venues = ['deribit', 'okx', 'bybit'].map((venue, i) => ({
-    venue,
-    state: quiet && (fault === 'silent' || i === 1) ? 'stale' : 'live',
-    age_ms: quiet && (fault === 'silent' || i === 1) ? 4200 : 20 + 30 * i,
-  }))
-  return status({ now, venues, clients: sockets.clients.size, build: BUILD, startedAt })
+  const venues = VENUES.map((venue, i) => {
+    const isQuiet = fault === 'silent' || (i === 1 && (fault === 'venue' || fault === 'down'))
+    return { venue, state: isQuiet ? (fault === 'down' ? 'down' : 'stale') : 'live', age_ms: isQuiet ? 4200 : 20 + 30 * i }
+  })
+  const ccys = [...markets.keys()].filter((ccy) => fault !== 'delist' || ccy !== 'ETH')
+  return status({ now, venues, clients: sockets.clients.size, build: BUILD, startedAt, ccys })
 }
 
-const cycle = setInterval(() => {
+function cycle() {
   for (const [ccy, market] of markets) {
-    if (fault === 'silent') continue
-    const frames = market.step(Date.now()).map((message) => {
+    if (fault === 'silent' || (fault === 'delist' && ccy === 'ETH')) continue
+    const frames = (STILL === undefined ? market.step(Date.now()) : market.rest()).map((message) => {
       if (fault === 'gap' && message.type === 'svi_surface_patch' && [...sockets.clients].some((client) => client.ccy === ccy)) {
         fault = ''
         return undefined
@@ -133,16 +157,18 @@ const cycle = setInterval(() => {
       for (const frame of frames) if (frame) client.send(frame)
     }
   }
-}, Number(values.every))
+}
+
+const cycles = setInterval(cycle, Number(values.every))
 const statuses = setInterval(() => {
   const frame = JSON.stringify(statusNow())
   for (const client of sockets.clients) client.send(frame)
 }, 1000)
 
-server.listen(Number(values.port), '127.0.0.1', () => console.log(`development feed on http://127.0.0.1:${values.port}`))
+server.listen(Number(values.port), '127.0.0.1', () => console.log(`development feed on http://127.0.0.1:${server.address().port}`))
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
-    clearInterval(cycle)
+    clearInterval(cycles)
     clearInterval(statuses)
     for (const client of sockets.clients) client.terminate()
     server.close(() => process.exit(0))

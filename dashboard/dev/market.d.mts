@@ -3,7 +3,7 @@ import type { FitStatus, LevelsSnapshot, ServerMessage, StatusMessage, SurfaceSn
 export function random(seed: number): () => number
 export function diff(before: object, after: object): object | undefined
 export class Market {
-  constructor(ccy: 'BTC' | 'ETH', options: { seed?: number; now: number; epoch?: string })
+  constructor(ccy: 'BTC' | 'ETH' | 'XRP', options: { seed?: number; now: number; epoch?: string; scenario?: 'usual' | 'busy' | 'huge' })
   snapshots(): { surface: SurfaceSnapshot; levels: LevelsSnapshot; tenors: TenorSnapshot; through: ThroughSnapshot; fit: FitStatus }
   step(now: number): ServerMessage[]
 }
@@ -13,4 +13,5 @@ export function status(options: {
   clients: number
   build: string
   startedAt: number
+  ccys?: string[]
 }): StatusMessage

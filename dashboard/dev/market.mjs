@@ -7,10 +7,29 @@ const TENORS = { '1D': 1, '2D': 2, '3D': 3, '1W': 7, '2W': 14, '3W': 21, '1M': 3
 const DAY_MS = 86_400_000
 const MONTHS = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC']
 
-const CURRENCIES = {
-  BTC: { spot: 104_250, step: 1000, level: 0.42, days: [1, 2, 3, 9, 16, 23, 44, 72, 107, 163, 233, 324], venues: ['deribit', 'okx', 'bybit'] },
-  ETH: { spot: 2_612, step: 25, level: 0.66, days: [1, 2, 3, 9, 16, 23, 44, 72, 107, 163, 233], venues: ['deribit', 'okx', 'bybit'] },
+export const VENUES = ['deribit', 'okx', 'bybit', 'binance']
+const DAYS = [1, 2, 3, 9, 16, 23, 44, 72, 107, 163, 233, 324]
+
+/** XRP is listed and has no option: an empty currency. */
+export const CURRENCIES = {
+  BTC: { spot: 104_250, step: 1000, level: 0.42, days: DAYS },
+  ETH: { spot: 2_612, step: 25, level: 0.66, days: DAYS.slice(0, 11) },
+  XRP: { spot: 2.4, step: 0.1, level: 0.9, days: [] },
 }
+
+/**
+ * How much market there is. `usual`: faults of every kind, one expiry held, one rejected, one with butterfly and one with
+ * calendar arbitrage. `busy`: about 1,500 instruments on four venues, all sound. `huge`: 64 expiries of 900 strikes.
+ */
+export const SCENARIOS = {
+  usual: { faults: true, strikes: 60, venues: 4, days: undefined },
+  busy: { faults: false, strikes: 62, venues: 4, days: undefined },
+  huge: { faults: false, strikes: 900, venues: 1, days: Array.from({ length: 64 }, (_, i) => i + 1) },
+}
+/** Which expiry is at fault, by its place. */
+const BUTTERFLY = 2
+const CALENDAR = 5
+const REACH_SD = 3.5
 
 /** mulberry32: the same seed gives the same market. */
 export function random(seed) {
@@ -59,6 +78,19 @@ function nodeAt(params, delta) {
   return k
 }
 
+/** g(k) of a slice: below zero where its density is. */
+function gOf({ a, b, rho, m, sigma }, k) {
+  const r = Math.hypot(k - m, sigma)
+  const [w, w1, w2] = [a + b * (rho * (k - m) + r), b * (rho + (k - m) / r), (b * sigma * sigma) / r ** 3]
+  return (1 - (k * w1) / (2 * w)) ** 2 - ((w1 * w1) / 4) * (1 / w + 0.25) + w2 / 2
+}
+
+/** The next smaller of 1, 2, 5 times a power of ten. */
+function roundStep(step) {
+  const power = 10 ** Math.floor(Math.log10(step))
+  return power * [5, 2, 1].find((n) => n * power <= step)
+}
+
 /** The merge patch from one state to another (RFC 7396), or undefined. */
 export function diff(before, after) {
   let patch
@@ -70,6 +102,7 @@ export function diff(before, after) {
   for (const key of Object.keys(after)) {
     const was = before[key]
     const is = after[key]
+    if (was === is) continue
     if (was === undefined) put(key, is)
     else if (typeof is === 'object' && !Array.isArray(is) && typeof was === 'object' && !Array.isArray(was)) {
       const change = diff(was, is)
@@ -86,14 +119,16 @@ function label(expiry) {
 
 /** One currency's market. `step(now)` moves it; `snapshots()` and `patches` are wire messages. */
 export class Market {
-  constructor(ccy, { seed = 1, now, epoch = 'dev-1' }) {
-    const { spot, level, days, venues, step } = CURRENCIES[ccy]
+  constructor(ccy, { seed = 1, now, epoch = 'dev-1', scenario = 'usual' }) {
+    const { spot, level, step, days: usual } = CURRENCIES[ccy]
+    this.scenario = SCENARIOS[scenario]
+    const days = usual.length > 0 ? (this.scenario.days ?? usual) : usual
     this.ccy = ccy
     this.rand = random(seed)
     this.spot = spot
     this.level = level
     this.strikeStep = step
-    this.venues = venues
+    this.venues = VENUES.slice(0, this.scenario.venues)
     this.epoch = epoch
     this.version = 1000
     this.seq = { surface: 1, levels: 1, tenors: 1, through: 1, fit: 1 }
@@ -103,7 +138,7 @@ export class Market {
       expiry: eight + day * DAY_MS,
       lift: 0,
       skew: 0,
-      state: i === days.length - 1 ? 'held' : 'fitted',
+      state: this.scenario.faults && i === days.length - 1 ? 'held' : 'fitted',
       i,
     }))
     this.dirty = new Set(this.slices.map((slice) => slice.i))
@@ -116,11 +151,16 @@ export class Market {
   }
 
   params(slice, tau) {
-    const atm = this.level * (1 + 0.14 * Math.exp(-tau * 18) + 0.1 * (1 - Math.exp(-tau * 2))) + slice.lift
+    const atm = this.level * (1 + 0.14 * Math.exp(-tau * 18) + 0.1 * (1 - Math.exp(-tau * 2))) * (this.scenario.faults && slice.i === CALENDAR ? 0.82 : 1) + slice.lift
     const theta = atm * atm * tau
     const rho = Math.max(-0.85, Math.min(0.6, -0.3 + 0.32 * Math.min(1, tau * 1.4) + slice.skew))
     const phi = 0.7 / Math.sqrt(theta) / (1 + 0.25 * Math.sqrt(tau))
     const root = Math.sqrt(1 - rho * rho)
+    if (this.scenario.faults && slice.i === BUTTERFLY) {
+      // too steep for its depth: the density is negative before the wings
+      const deviation = Math.sqrt(theta)
+      return Object.fromEntries(Object.entries({ a: 0.1 * theta, b: 3 * deviation, rho: -0.1, m: 0, sigma: 0.3 * deviation }).map(([key, value]) => [key, significant(value)]))
+    }
     const params = { a: (theta / 2) * (1 - rho * rho), b: (theta * phi) / 2, rho, m: -rho / phi, sigma: root / phi }
     return Object.fromEntries(Object.entries(params).map(([key, value]) => [key, significant(value)]))
   }
@@ -160,31 +200,50 @@ export class Market {
       label: label(slice.expiry),
       days: round(days, 4),
       tau: significant(tau),
-      forward: { price: forward, source: slice.i < 9 ? 'venue' : 'parity', stderr_bp: round(0.3 + slice.i * 0.2, 2), age_ms: 300 },
+      forward: { price: forward, source: slice.i < 9 ? 'venue' : 'parity', stderr_bp: round(0.3 + slice.i * 0.2, 2), age_ms: 300, parity_gap_bp: round(((slice.i * 7) % 5) - 2, 1), parity_stderr_bp: round(1 + 0.2 * slice.i, 1) },
       atm: forward,
       atm_vol: round(vol(0), 3),
       params,
       risk_reversals: Object.fromEntries(DELTAS.map((d) => [name('RR', d), round(of(`${d}C`) - of(`${d}P`), 3)])),
       flies: Object.fromEntries(DELTAS.map((d) => [name('FLY', d), round(of(`${d}C`) + of(`${d}P`) - 2 * of('ATMF'), 3)])),
       nodes,
-      certificate: {
-        butterfly: slice.i === 2 ? 'violated' : 'certified',
-        calendar: slice.i % 5 === 4 ? 'unchecked' : 'certified',
-        lee: 'certified',
-        min_g: slice.i === 2 ? -0.0121 : round(0.2 + 0.03 * slice.i, 4),
-        min_g_k: slice.i === 2 ? 0.21 : -0.4,
-        ...(slice.i % 5 === 4 ? {} : { calendar_margin: round(0.0004 + 0.001 * slice.i, 6) }),
-      },
+      variance_swap_vol: round(vol(0) * 1.08, 3),
+      variance_swap_extrapolated: round(0.01 + 0.02 * (slice.i % 4), 3),
+      certificate: this.certificate(slice, params),
       fit: { state: slice.state, rmse: round(0.18 + 0.05 * ((slice.i * 3) % 5), 3), cost_rmse: round(0.01 * (slice.i % 4), 3), cost_inside: round(0.004 * (slice.i % 3), 4), reasons },
     }
   }
 
+  /** What holds of the parameters, over the range that the page draws. */
+  certificate(slice, params) {
+    const deviation = Math.sqrt(variance(params, 0))
+    const ks = Array.from({ length: 281 }, (_, i) => REACH_SD * deviation * (i / 140 - 1))
+    const gs = ks.map((k) => gOf(params, k))
+    const least = gs.indexOf(Math.min(...gs))
+    const before = this.slices[slice.i - 1]
+    const shorter = before ? this.params(before, (before.expiry - this.now) / DAY_MS / 365) : undefined
+    const margin = shorter ? Math.min(...ks.map((k) => variance(params, k) - variance(shorter, k))) : undefined
+    const isProved = this.scenario.faults && slice.i % 5 === 4 ? 'unchecked' : 'certified'
+    return {
+      butterfly: gs[least] < 0 ? 'violated' : 'certified',
+      calendar: margin !== undefined && margin < 0 ? 'violated' : isProved,
+      lee: 'certified',
+      min_g: round(gs[least], 6),
+      min_g_k: round(ks[least], 4),
+      ...(margin === undefined ? {} : { calendar_margin: Number(margin.toPrecision(3)) }),
+    }
+  }
+
+  /** Strikes on a round grid over 2.4 standard deviations to each side. */
   strikes(smile) {
     const deviation = (smile.atm_vol / 100) * Math.sqrt(smile.tau)
-    const step = this.strikeStep * (smile.days > 30 ? 5 : smile.days > 5 ? 2 : 1)
-    const low = Math.ceil((smile.atm * Math.exp(-2.4 * deviation)) / step) * step
+    const [low, high] = [smile.atm * Math.exp(-2.4 * deviation), smile.atm * Math.exp(2.4 * deviation)]
+    const { strikes } = this.scenario
+    const listed = this.strikeStep * (smile.days > 30 ? 5 : smile.days > 5 ? 2 : 1)
+    // the usual market has the steps that venues list; the others as many strikes as they ask for
+    const step = this.scenario.faults ? listed : roundStep((high - low) / strikes)
     const out = []
-    for (let k = low; k <= smile.atm * Math.exp(2.4 * deviation) && out.length < 60; k += step) out.push(k)
+    for (let n = Math.ceil(low / step); n * step <= high && out.length < strikes; n += 1) out.push(Number((n * step).toFixed(4)))
     return out
   }
 
@@ -196,7 +255,7 @@ export class Market {
       const at = 100 * Math.sqrt(variance(smile.params, k) / smile.tau)
       for (const [v, venue] of this.venues.entries()) {
         // the second and third venue list fewer strikes and expiries
-        if (v > 0 && (slice.i % 3 === v || Math.round(strike / this.strikeStep) % (v + 1) !== 0)) continue
+        if (this.scenario.faults && v > 0 && (slice.i % 3 === v || Math.round(strike / this.strikeStep) % (v + 1) !== 0)) continue
         const was = before?.[String(strike)]?.[venue]
         if (was && this.rand() > 0.12) {
           row[venue] = was
@@ -225,6 +284,7 @@ export class Market {
   tenorRows(smiles) {
     const list = Object.values(smiles)
     const rows = {}
+    if (list.length === 0) return rows
     for (const [tenor, days] of Object.entries(TENORS)) {
       const after = list.findIndex((smile) => smile.days >= days)
       const right = list[after < 0 ? list.length - 1 : after]
@@ -254,6 +314,11 @@ export class Market {
   through(smiles, levels) {
     const cells = {}
     for (const smile of Object.values(smiles)) {
+      // nothing of this expiry moved
+      if (this.state.smiles[smile.expiry] === smile && this.state.levels[smile.expiry] === levels[smile.expiry]) {
+        if (this.state.cells[smile.expiry]) cells[smile.expiry] = this.state.cells[smile.expiry]
+        continue
+      }
       for (const [strike, row] of Object.entries(levels[smile.expiry] ?? {})) {
         const k = Math.log(Number(strike) / smile.atm)
         const fit = 100 * Math.sqrt(variance(smile.params, k) / smile.tau)
@@ -291,7 +356,14 @@ export class Market {
       smiles[slice.expiry] = smile
       levels[slice.expiry] = this.levels(slice, smile, levels[slice.expiry])
     }
-    // one expiry that cannot be fitted: no parameters, a reason
+    if (this.scenario.faults && this.slices.length > 2) this.reject(smiles, levels)
+    this.dirty.clear()
+    const fitted = Object.fromEntries(Object.entries(smiles).filter(([, smile]) => smile.params))
+    this.state = { ...this.state, smiles, levels, tenors: this.tenorRows(fitted), cells: this.through(fitted, levels) }
+  }
+
+  /** One expiry that cannot be fitted: no parameters, a reason. */
+  reject(smiles, levels) {
     const broken = this.slices[this.slices.length - 3]
     const { label: title, days, tau, forward } = smiles[broken.expiry]
     smiles[broken.expiry] = {
@@ -304,9 +376,6 @@ export class Market {
       fit: { state: 'rejected', reasons: ['fit rmse 4.1 vol points exceeds 3.0'] },
     }
     levels[broken.expiry] ??= {}
-    this.dirty.clear()
-    const fitted = Object.fromEntries(Object.entries(smiles).filter(([, smile]) => smile.params))
-    this.state = { ...this.state, smiles, levels, tenors: this.tenorRows(fitted), cells: this.through(fitted, levels) }
   }
 
   envelope(channel, type) {
@@ -316,8 +385,9 @@ export class Market {
   /** The wire messages that hold the whole state. */
   snapshots() {
     const { conventions, smiles, levels, tenors, cells } = this.state
+    const index = Object.keys(smiles).length > 0 ? { vol_index_30d: round(110 * CURRENCIES[this.ccy].level, 3) } : {}
     return {
-      surface: { ...this.envelope('surface', 'svi_surface_snapshot'), conventions, smiles },
+      surface: { ...this.envelope('surface', 'svi_surface_snapshot'), conventions, ...index, smiles },
       levels: { ...this.envelope('levels', 'smile_levels_snapshot'), levels },
       tenors: { ...this.envelope('tenors', 'svi_tenor_snapshot'), tenors },
       through: { ...this.envelope('through', 'svi_through_snapshot'), cells },
@@ -350,6 +420,13 @@ export class Market {
       stages_ms: { invert: 0.21, fit: 0.8, certify: 0.14 },
       expiries,
     }
+  }
+
+  /** A cycle in which nothing moved. */
+  rest() {
+    this.version += 1
+    this.seq.fit += 1
+    return [this.fit()]
   }
 
   /** Moves the market and returns the cycle's messages. */
@@ -385,17 +462,17 @@ export class Market {
 }
 
 /** The status message of a feed whose venues are in these states. */
-export function status({ now, venues, clients, build, startedAt }) {
+export function status({ now, venues, clients, build, startedAt, ccys = Object.keys(CURRENCIES) }) {
   return {
     type: 'status',
     schema: 1,
     ts: Math.round(now),
-    available_ccys: Object.keys(CURRENCIES),
+    available_ccys: ccys,
     source: { kind: 'simulated', label: 'Synthetic market of the development feed; no exchange is connected', recorded: {} },
     venues: venues.map(({ venue, state, age_ms }) => ({
       venue,
       state,
-      ...(state === 'stale' ? { detail: 'no frames' } : {}),
+      ...(state === 'live' ? {} : { detail: 'no frames' }),
       age_ms: Math.round(age_ms),
       rate: state === 'live' ? 412.5 : 0,
       messages: Math.round((now - startedAt) * 0.4),
@@ -403,7 +480,7 @@ export function status({ now, venues, clients, build, startedAt }) {
       gaps: 0,
       drops: 0,
       rejects: {},
-      ccys: Object.keys(CURRENCIES),
+      ccys,
     })),
     latency_ms: { decode: { p50: 0.04, p99: 0.31 }, cycle: { p50: 1.4, p99: 4.8 }, publish: { p50: 0.2, p99: 1.1 }, total: { p50: 31.2, p99: 78.4 } },
     clients,

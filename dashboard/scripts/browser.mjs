@@ -1,27 +1,38 @@
 // A Chromium and a development feed for the scripts beside this one; both end with the script.
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--font-render-hinting=none']
 
-export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS })
+/** Where a Chromium is: CHROMIUM, or the first of its usual names on the path. */
+export function chromiumPath() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return ['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path))
 }
 
-/** Starts the feed and resolves to its address and how to end it. */
+export function launch() {
+  const executablePath = chromiumPath()
+  if (executablePath === undefined) throw new Error('no Chromium here: make browser installs it, or CHROMIUM names one')
+  return chromium.launch({ executablePath, args: FLAGS })
+}
+
+/** Starts the feed, on a free port when it is 0, and resolves to its address and how to end it. */
 export async function startFeed(port, ...more) {
   const feed = spawn(process.execPath, ['dev/feed.mjs', '--port', String(port), ...more], {
     cwd: fileURLToPath(new URL('..', import.meta.url)),
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  await new Promise((resolve, reject) => {
+  const said = await new Promise((resolve, reject) => {
     feed.stdout.once('data', resolve)
     feed.once('exit', (code) => reject(new Error(`the development feed ended with ${code}`)))
   })
   const ended = new Promise((resolve) => feed.once('exit', resolve))
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: /http:\S+/.exec(String(said))[0],
     stop: async () => {
       feed.kill()
       await ended

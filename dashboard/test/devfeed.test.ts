@@ -59,6 +59,35 @@ describe.each(['BTC', 'ETH'] as const)('development feed, %s', (ccy) => {
   })
 })
 
+describe('scenarios of the development feed', () => {
+  it('an empty currency speaks the contract too', () => {
+    const market = new Market('XRP', { now: NOW })
+    const messages: ServerMessage[] = [...Object.values(market.snapshots()), ...market.step(NOW + 200)]
+    for (const message of messages) check(message, DEFINITIONS[message.type])
+    expect(market.snapshots().surface.smiles).toEqual({})
+  })
+
+  it('busy: about 1,500 instruments on four venues, all certified', () => {
+    const { surface, levels } = new Market('BTC', { now: NOW, scenario: 'busy' }).snapshots()
+    const strikes = Object.values(levels.levels).reduce((sum, rows) => sum + Object.keys(rows).length, 0)
+    expect(2 * strikes).toBeGreaterThan(1400)
+    expect(2 * strikes).toBeLessThan(1600)
+    for (const smile of Object.values(surface.smiles)) expect(smile.certificate).toMatchObject({ butterfly: 'certified', calendar: 'certified' })
+  })
+
+  it('huge: 64 expiries of 900 strikes', () => {
+    const { levels } = new Market('BTC', { now: NOW, scenario: 'huge' }).snapshots()
+    expect(Object.keys(levels.levels)).toHaveLength(64)
+    for (const rows of Object.values(levels.levels)) expect(Object.keys(rows).length).toBe(900)
+  })
+
+  it('usual: what the certificate says is so', () => {
+    const smiles = Object.values(new Market('BTC', { now: NOW }).snapshots().surface.smiles)
+    expect(smiles.filter((smile) => smile.certificate.butterfly === 'violated')).toHaveLength(1)
+    expect(smiles.filter((smile) => smile.certificate.calendar === 'violated').length).toBeGreaterThan(0)
+  })
+})
+
 describe('development feed', () => {
   it('has 12 and 11 expiries and says that it is simulated', () => {
     expect(Object.keys(new Market('BTC', { now: NOW }).snapshots().surface.smiles)).toHaveLength(12)

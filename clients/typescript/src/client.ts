@@ -67,6 +67,11 @@ export class Client {
     this.changed()
   }
 
+  /** What is held cannot be used: asks the server for fresh snapshots. */
+  refresh(): void {
+    this.send(this.session.refresh(Date.now()))
+  }
+
   /** The network is back: do not wait for the next attempt. */
   online(): void {
     if (this.closed || this.socket) return

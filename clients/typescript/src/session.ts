@@ -128,6 +128,15 @@ export class Session {
     return this.phase === 'open' ? [{ type: 'select_currency', ccy }] : []
   }
 
+  /** What is held cannot be used: asks for fresh snapshots of everything. */
+  refresh(now: number): ClientMessage[] {
+    if (this.phase !== 'open') return []
+    return CHANNELS.map((channel) => {
+      this.resyncAt[channel] = now
+      return { type: 'resync', channel, ccy: this.feed.ccy }
+    })
+  }
+
   /** One text frame; returns what to answer. */
   receive(text: string, now: number): ClientMessage[] {
     this.frameAt = now

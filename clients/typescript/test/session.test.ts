@@ -88,6 +88,15 @@ describe('resync', () => {
   })
 })
 
+describe('refresh', () => {
+  it('asks for a snapshot of every channel, and only on an open socket', () => {
+    const session = live(1000)
+    expect(session.refresh(1100).map((message) => message.type === 'resync' && message.channel)).toEqual(['surface', 'levels', 'tenors', 'through', 'fit'])
+    session.closed(1200, 0.5)
+    expect(session.refresh(1300)).toEqual([])
+  })
+})
+
 describe('cuts', () => {
   it('no panel sees a version before the others: a cycle in four frames is one cut', () => {
     const session = live(1000)

@@ -4,9 +4,11 @@ import { Glance } from '../features/glance/Glance'
 import { Header } from '../features/header/Header'
 import { GridPanel } from '../features/rrfly/GridPanel'
 import { Near } from '../ui/Near'
+import { Boundary } from '../ui/Panel'
 import styles from './app.module.css'
 import { startKeys } from './keys'
 import { usePage } from './page'
+import { patient } from './patient'
 import { useView } from './view'
 
 // asked for at once, but the grids do not wait for the charts
@@ -19,18 +21,18 @@ const below = {
   smiles: () => import('../features/smiles/SmileMatrix'),
   lower: () => import('./Lower'),
 }
-const FlyCharts = lazy(below.flies)
-const ThroughPanel = lazy(() => below.through().then(({ ThroughPanel: component }) => ({ default: component })))
-const Smiles = lazy(() => below.smiles().then(({ SmileMatrix: component }) => ({ default: component })))
-const Lower = lazy(below.lower)
+const FlyCharts = lazy(() => patient(below.flies))
+const ThroughPanel = lazy(() => patient(below.through).then(({ ThroughPanel: component }) => ({ default: component })))
+const Smiles = lazy(() => patient(below.smiles).then(({ SmileMatrix: component }) => ({ default: component })))
+const Lower = lazy(() => patient(below.lower))
 /** When the first view is surely up, the code of what lies below it is fetched, so that scrolling finds it there. */
 const FETCH_BELOW_MS = 2500
-const Help = lazy(() => import('./Help'))
-const Settings = lazy(() => import('./SettingsDialog'))
-const Focus = lazy(() => import('../features/smiles/Focus'))
-const FitPage = lazy(() => import('../features/fit/FitPage'))
-const SystemPage = lazy(() => import('../features/system/SystemPage'))
-const GuidePage = lazy(() => import('../features/guide/GuidePage'))
+const Help = lazy(() => patient(() => import('./Help')))
+const Settings = lazy(() => patient(() => import('./SettingsDialog')))
+const Focus = lazy(() => patient(() => import('../features/smiles/Focus')))
+const FitPage = lazy(() => patient(() => import('../features/fit/FitPage')))
+const SystemPage = lazy(() => patient(() => import('../features/system/SystemPage')))
+const GuidePage = lazy(() => patient(() => import('../features/guide/GuidePage')))
 
 export function App() {
   const [open, setOpen] = useState<'' | 'help' | 'settings'>('')
@@ -78,7 +80,9 @@ function Market() {
   }, [])
   return (
     <>
-      <Glance />
+      <Boundary title="At a glance">
+        <Glance />
+      </Boundary>
       <GridPanel kind="rr" />
       <Suspense fallback={<div className={styles.charts} />}>
         <RrCharts />

@@ -6,6 +6,8 @@ import type { Cut, View } from '@derivasys/client'
 export interface Exposed {
   /** What the through matrix has painted. */
   through(): ReturnType<typeof paintedThrough>
+  /** What each chart has drawn: its version, then x and the lines. */
+  charts(): Record<string, { version: number | undefined; data: unknown[] }>
 
   state(): {
     ccy: string
@@ -29,9 +31,14 @@ declare global {
   }
 }
 
+let chartsDrawn: Map<string, { version: number | undefined; data: ArrayLike<unknown> & Iterable<unknown> }> | undefined
+// the charts' chunk is on its way anyway
+void import('../ui/usePlot').then(({ drawn }) => (chartsDrawn = drawn)).catch(() => undefined)
+
 export function exposeState(): void {
   window.__derivasys = {
     through: paintedThrough,
+    charts: () => Object.fromEntries([...(chartsDrawn?.entries() ?? [])].map(([id, { version, data }]) => [id, { version, data: [...data] }])),
     state: () => {
       const view = feed.view()
       return {

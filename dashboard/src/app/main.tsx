@@ -4,20 +4,21 @@ import './theme.css'
 import { feed } from '../data/feed'
 import { App } from './App'
 import { exposeState } from './expose'
+import { patient } from './patient'
 import { startTheme } from './theme'
 import { mirrorToUrl, useView } from './view'
 
 startTheme()
 mirrorToUrl()
 feed.start(useView.getState().ccy)
-// the server may not have the currency that the address asks for
+// the server may not have the currency that the address asks for, or no longer
 feed.subscribe('connection', () => {
   const { ccy } = feed.view()
-  if (ccy !== '' && ccy !== useView.getState().ccy) useView.setState({ ccy })
+  if (feed.delisted() && ccy !== useView.getState().ccy) useView.setState({ ccy, focus: '' })
 })
 exposeState()
 // not before the first view is up
-setTimeout(() => void import('../features/timeline/history').then(({ startHistory }) => startHistory()), 1500)
+setTimeout(() => void patient(() => import('../features/timeline/history')).then(({ startHistory }) => startHistory()), 1500)
 
 const root = document.querySelector('#root')
 if (root) {

@@ -9,6 +9,8 @@ export interface Painter {
   /** Canvas painters share the frame's canvas budget. */
   canvas?: boolean
   isVisible?: () => boolean
+  /** Told when painting failed, and with undefined when it works again. */
+  onFault?: (error: unknown) => void
 }
 
 export interface Handle {
@@ -20,6 +22,20 @@ export interface Handle {
 interface Entry extends Painter {
   dirtySince: number | undefined
   paintedAt: number
+  hasFailed?: boolean
+}
+
+/** Paints; one painter's fault must not stop the page, and its panel says so. */
+function run(entry: Entry, now: number): void {
+  try {
+    entry.paint(now)
+    if (entry.hasFailed) entry.onFault?.(undefined)
+    entry.hasFailed = false
+  } catch (error) {
+    entry.hasFailed = true
+    if (entry.onFault) entry.onFault(error)
+    else reportError(error)
+  }
 }
 
 export const CANVASES_PER_FRAME = 3
@@ -89,12 +105,7 @@ export class Scheduler {
       if (entry.canvas) canvases += 1
       entry.dirtySince = undefined
       entry.paintedAt = now
-      try {
-        entry.paint(now)
-      } catch (error) {
-        // one painter's fault must not stop the page
-        reportError(error)
-      }
+      run(entry, now)
     }
     if (soonest === 0) this.ask()
     else if (soonest < Infinity) this.clock.later(() => this.ask(), soonest)

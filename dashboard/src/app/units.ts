@@ -2,22 +2,22 @@
 import { fixed, signed } from '../lib/format'
 import { useView } from './view'
 
-/** Decimals of a vol point shown, and what it is multiplied by. */
-function scale(more: number): [factor: number, digits: number] {
+/** Decimals of a vol point shown, and what it is divided by. */
+function scale(more: number): [divisor: number, digits: number] {
   const { unit, digits } = useView.getState()
-  return unit === 'decimal' ? [0.01, Number(digits) + 2 + more] : [1, Number(digits) + more]
+  return unit === 'decimal' ? [100, Number(digits) + 2 + more] : [1, Number(digits) + more]
 }
 
 /** A vol given in vol points; `more` decimals than the reader's usual. */
 export function vol(points: number | undefined, more = 0): string {
-  const [factor, digits] = scale(more)
-  return fixed(points === undefined ? undefined : points * factor, digits)
+  const [divisor, digits] = scale(more)
+  return fixed(points === undefined ? undefined : points / divisor, digits)
 }
 
 /** A difference of vols given in vol points, with its sign. */
 export function volSigned(points: number | undefined, more = 0): string {
-  const [factor, digits] = scale(more)
-  return signed(points === undefined ? undefined : points * factor, digits)
+  const [divisor, digits] = scale(more)
+  return signed(points === undefined ? undefined : points / divisor, digits)
 }
 
 /** A tick of a vol axis, given in vol points with the decimals that its neighbours need. */

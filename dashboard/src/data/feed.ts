@@ -12,10 +12,16 @@ export const arrivalToPaint = new Recent(512)
 
 export type Topic = 'cut' | 'status' | 'connection'
 
+const REFRESH_EVERY_MS = 5000
+
+let refreshedAt = 0
 let latest: View = emptyView('')
 let shown: Cut | undefined
 let frozen = false
 let build = ''
+/** The currency that was asked for last, and the one that the server stopped offering. */
+let asked = ''
+let delisted = ''
 let worker: Worker | undefined
 let pulling = false
 const listeners: Record<Topic, Set<() => void>> = { cut: new Set(), status: new Set(), connection: new Set() }
@@ -34,6 +40,8 @@ export const feed = {
     listeners[topic].add(listener)
     return () => listeners[topic].delete(listener)
   },
+  /** A currency that the server stopped offering, so that another is shown. */
+  delisted: (): string => delisted,
   freeze(next: boolean): void {
     if (frozen === next) return
     frozen = next
@@ -43,12 +51,23 @@ export const feed = {
   },
   select(ccy: string): void {
     if (frozen) feed.freeze(false)
+    asked = ccy
+    delisted = ''
+    publish('connection')
     post({ kind: 'select', ccy })
+  },
+  /** What came cannot be drawn: asks for snapshots, at most every five seconds. */
+  refresh(): void {
+    const now = Date.now()
+    if (now - refreshedAt < REFRESH_EVERY_MS) return
+    refreshedAt = now
+    post({ kind: 'refresh' })
   },
   start(ccy: string): void {
     worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'feed' })
     worker.addEventListener('message', (event: MessageEvent<FromWorker>) => receive(event.data))
     latest = emptyView(ccy)
+    asked = ccy
     post({ kind: 'start', base: location.origin, ccy })
     addEventListener('online', () => post({ kind: 'online', online: true }))
   },
@@ -81,6 +100,10 @@ function receive(message: FromWorker): void {
 function take(next: View): void {
   const before = latest
   latest = next
+  if (before.ccy === asked && next.ccy !== asked) {
+    delisted = asked
+    asked = next.ccy
+  }
   if (!frozen || next.cut?.ccy !== shown?.ccy) {
     if (shown !== next.cut) {
       shown = next.cut

@@ -5,6 +5,8 @@ export type ToWorker =
   | { kind: 'start'; base: string; ccy: string }
   | { kind: 'select'; ccy: string }
   | { kind: 'pull' }
+  /** What came cannot be drawn: snapshots, please. */
+  | { kind: 'refresh' }
   | { kind: 'online'; online: boolean }
 
 export type FromWorker =

@@ -28,6 +28,9 @@ self.addEventListener('message', (event: MessageEvent<ToWorker>) => {
     case 'select':
       client?.select(message.ccy)
       break
+    case 'refresh':
+      client?.refresh()
+      break
     case 'online':
       if (message.online) client?.online()
       break

@@ -1,4 +1,4 @@
-import { Component, type ReactNode } from 'react'
+import { Component, createContext, type ReactNode, useContext, useState } from 'react'
 import { feed, useFeed } from '../data/feed'
 import styles from './Panel.module.css'
 
@@ -16,8 +16,25 @@ interface PanelProps {
   children: ReactNode
 }
 
+const Faults = createContext<(error: unknown) => void>(reportFault)
+
+function reportFault(error: unknown): void {
+  if (error !== undefined) reportError(error)
+}
+
+/** For painters: tells their panel what went wrong, or with undefined that all is well again. */
+export function useFault(): (error: unknown) => void {
+  return useContext(Faults)
+}
+
 /** A titled panel: its own error boundary, a loading skeleton of fixed size, an empty state, the version. */
 export function Panel({ id, title, note, tools, skeletonPx, empty, children }: PanelProps) {
+  const [fault, setFault] = useState('')
+  // the same function each time, so that painters need not be made again
+  const [tell] = useState(() => (error: unknown) => {
+    if (error !== undefined) feed.refresh()
+    setFault(error === undefined ? '' : error instanceof Error ? error.message : 'unknown fault')
+  })
   const isReady = useFeed('cut', () => feed.cut()?.surface !== undefined)
   let body = children
   if (!isReady) {
@@ -41,7 +58,14 @@ export function Panel({ id, title, note, tools, skeletonPx, empty, children }: P
         <div className={styles.tools}>{isReady ? tools : null}</div>
         <Version />
       </header>
-      <Boundary title={title}>{body}</Boundary>
+      {fault ? (
+        <p className={styles.stuck} role="alert">
+          {title}: the latest message cannot be drawn ({fault}); what was drawn before stays
+        </p>
+      ) : null}
+      <Faults value={tell}>
+        <Boundary title={title}>{body}</Boundary>
+      </Faults>
     </section>
   )
 }
@@ -64,6 +88,8 @@ function Version() {
   )
 }
 
+const RETRY_MS = 3000
+
 interface BoundaryState {
   error: Error | undefined
 }
@@ -74,6 +100,19 @@ export class Boundary extends Component<{ title: string; children: ReactNode }, 
 
   static getDerivedStateFromError(error: Error): BoundaryState {
     return { error }
+  }
+
+  private timer: ReturnType<typeof setTimeout> | undefined
+
+  /** The next message may be sound: tries again by itself. */
+  override componentDidCatch(): void {
+    feed.refresh()
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.setState({ error: undefined }), RETRY_MS)
+  }
+
+  override componentWillUnmount(): void {
+    clearTimeout(this.timer)
   }
 
   override render() {

@@ -5,6 +5,7 @@ import 'uplot/dist/uPlot.min.css'
 import { scheduler } from '../app/scheduler'
 import { onTheme } from '../app/theme'
 import { feed } from '../data/feed'
+import { useFault } from './Panel'
 
 export interface PlotSpec {
   /** Everything but the size; called again on a change of theme. */
@@ -16,9 +17,13 @@ export interface PlotSpec {
   onPlot?: (plot: uPlot | undefined) => void
 }
 
+/** What each chart has drawn, by its name, for tests: a canvas has no text to read. */
+export const drawn = new Map<string, { version: number | undefined; data: uPlot.AlignedData }>()
+
 /** Draws into `host`; the chart is made again when `key` changes. */
 export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, key: string): void {
   const latest = useRef(spec)
+  const onFault = useFault()
   useEffect(() => {
     latest.current = spec
   })
@@ -36,6 +41,7 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
     }
     const handle = scheduler.add({
       canvas: true,
+      onFault,
       intervalMs: latest.current.intervalMs,
       isVisible: () => isVisible,
       paint: () => {
@@ -44,6 +50,7 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
         if (!data) return
         plot.setData(data)
         element.dataset.version = String(feed.cut()?.version ?? '')
+        if (element.dataset.chart) drawn.set(element.dataset.chart, { version: feed.cut()?.version, data })
       },
     })
     const seen = new IntersectionObserver(
@@ -67,7 +74,8 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
       sized.disconnect()
       handle.remove()
       plot?.destroy()
+      drawn.delete(element.dataset.chart ?? '')
       latest.current.onPlot?.(undefined)
     }
-  }, [host, key])
+  }, [host, key, onFault])
 }

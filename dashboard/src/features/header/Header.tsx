@@ -292,6 +292,7 @@ function noticeOf(state: ConnectionState, now: number): string {
     case 'connecting':
       return connection.detail ? `Connecting${detail}` : ''
     case 'live':
+      if (feed.delisted()) return `The server does not offer ${feed.delisted()}; ${feed.view().ccy} is shown instead`
       if (quiet.length > 0) return `No fresh data from ${quiet.join(', ')}: those quotes are out of date`
       return connection.detail ? `The server says: ${connection.detail}` : ''
   }

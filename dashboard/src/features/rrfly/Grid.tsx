@@ -5,6 +5,7 @@ import { type Rows, type Sub, useView } from '../../app/view'
 import { arrivalToPaint, feed, useFeed } from '../../data/feed'
 import { days as formatDays } from '../../lib/format'
 import { NODES } from '@derivasys/client'
+import { useFault } from '../../ui/Panel'
 import { GLYPHS, shortfall, tenorTrust, type Trust, trustOf, WORDS } from '../trust/checks'
 import type { TipTarget } from './CellTip'
 import styles from './Grid.module.css'
@@ -179,8 +180,9 @@ function edgeOf(column: string, kind: GridKind): string | undefined {
   return column === 'ATMF' ? 'atm' : undefined
 }
 
-/** Paints the numbers of the shown cut into the laid-out cells, at most five times a second. */
+/** Paints the numbers of the shown cut into the laid-out cells, at most twenty times a second. */
 function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind: GridKind, rows: Rows, sub: Sub, structure: string) {
+  const onFault = useFault()
   useEffect(() => {
     const cells = new Map<string, HTMLElement>()
     for (const cell of body.current?.querySelectorAll<HTMLElement>('td[data-cell]') ?? []) cells.set(cell.dataset.cell ?? '', cell)
@@ -222,7 +224,7 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
         if (!feed.isFrozen()) arrivalToPaint.add(Math.max(0, Date.now() - cut.receivedAt))
       }
     }
-    const handle = scheduler.add({ intervalMs: 100, paint })
+    const handle = scheduler.add({ intervalMs: 45, paint, onFault })
     const stop = feed.subscribe('cut', handle.invalidate)
     // rows just laid out must not stay empty until the next frame
     paint(performance.now())
@@ -231,7 +233,7 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
       handle.remove()
       clearTimeout(timer)
     }
-  }, [body, kind, rows, sub, structure])
+  }, [body, kind, rows, sub, structure, onFault])
 }
 
 /** One tab stop for the whole grid; the arrow keys move within it. */

@@ -8,7 +8,7 @@ import { css, viridis } from '../../lib/colour'
 import { fixed, strike } from '../../lib/format'
 import { NODES } from '@derivasys/client'
 import { Segmented, TableToggle, Tool } from '../../ui/controls'
-import { Panel } from '../../ui/Panel'
+import { Panel, useFault } from '../../ui/Panel'
 import { deltaName } from '../smiles/coordinates'
 import { smilesInOrder } from '../smiles/order'
 import { canvasRenderer } from './canvas2d'
@@ -88,6 +88,7 @@ function Scene() {
   const mark = useRef<HTMLElement>(null)
   const [labels, setLabels] = useState<Label[]>([])
   const [kind, setKind] = useState<Renderer['kind'] | ''>('')
+  const onFault = useFault()
   const [scale, setScale] = useState<readonly [number, number]>([0, 0])
 
   useEffect(() => {
@@ -109,6 +110,7 @@ function Scene() {
       canvas: true,
       intervalMs: 15,
       isVisible: () => isVisible,
+      onFault,
       paint: () => {
         const cut = feed.cut()
         if (!renderer || !cut) return
@@ -244,7 +246,7 @@ function Scene() {
       renderer?.dispose()
       canvas.remove()
     }
-  }, [axis, height])
+  }, [axis, height, onFault])
 
   return (
     <>

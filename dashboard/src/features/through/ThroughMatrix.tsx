@@ -4,6 +4,7 @@ import { onTheme } from '../../app/theme'
 import { useUnits } from '../../app/units'
 import { useView } from '../../app/view'
 import { feed } from '../../data/feed'
+import { useFault } from '../../ui/Panel'
 import { venuesOf } from '../smiles/venues'
 import { entriesOf, isWanted, type Matrix, matrixOf } from './model'
 import { type Frame, HEAD_PX, MatrixPainter, ROW_PX } from './painter'
@@ -23,13 +24,14 @@ export function ThroughMatrix() {
   const readout = useRef<HTMLParagraphElement>(null)
   const view = useView()
   const units = useUnits()
+  const onFault = useFault()
   const wanted = `${view.fee}${view.excess}${JSON.stringify(view.limits)}${view.hiddenVenues.join()}${units}`
 
   useEffect(() => {
     const ctx = canvas.current?.getContext('2d')
     if (!host.current || !area.current || !canvas.current || !ctx) return undefined
-    return run({ host: host.current, area: area.current, canvas: canvas.current, readout: readout.current }, ctx)
-  }, [wanted])
+    return run({ host: host.current, area: area.current, canvas: canvas.current, readout: readout.current, onFault }, ctx)
+  }, [wanted, onFault])
 
   return (
     <>
@@ -48,9 +50,10 @@ interface Parts {
   area: HTMLElement
   canvas: HTMLCanvasElement
   readout: HTMLElement | null
+  onFault: (error: unknown) => void
 }
 
-function run({ host, area, canvas, readout }: Parts, ctx: CanvasRenderingContext2D): () => void {
+function run({ host, area, canvas, readout, onFault }: Parts, ctx: CanvasRenderingContext2D): () => void {
   const painter = new MatrixPainter(ctx)
   const seen = new Map<number, number>()
   let frame: Frame | undefined
@@ -120,7 +123,7 @@ function run({ host, area, canvas, readout }: Parts, ctx: CanvasRenderingContext
     if (readout.textContent !== text) readout.textContent = text
   }
 
-  const handle = scheduler.add({ canvas: true, intervalMs: 150, isVisible: () => isVisible, paint })
+  const handle = scheduler.add({ canvas: true, intervalMs: 150, isVisible: () => isVisible, paint, onFault })
   const choose = (next: [number, number] | undefined) => {
     chosen = next
     handle.invalidate()
