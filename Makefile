@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: infra-setup infra-test infra-golden up test check setup bench sim perf clean browser types lock format prove screenshots
+.PHONY: infra-setup infra-test infra-golden up test check setup bench sim soak perf clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -82,6 +82,9 @@ infra-golden: infra-setup  ## listings of rights and rendered charts, written an
 
 prove: setup  ## the certificate against the independent judge: thousands of random boards; the recorded ones of DERIVASYS_DATA
 	DERIVASYS_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/property/numerics tests/golden/numerics
+
+soak: setup  ## ten minutes of clients that come, go and misbehave: memory stays flat (SECONDS=600)
+	DERIVASYS_SOAK_S=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/soak -s
 
 screenshots: setup browser  ## docs/images, from a seeded simulation
 	$(BIN)/python scripts/screenshots.py

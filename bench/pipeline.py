@@ -22,6 +22,7 @@ from derivasys.connect import deribit
 from derivasys.connect.runner import Connector
 from derivasys.connect.session import Endpoint
 from derivasys.pipeline import Pipeline
+from derivasys.publish.binding import Binding
 from derivasys.service import Service
 from derivasys.sources import Feed, Origin
 from derivasys.testing.recordings import load_shipped
@@ -122,7 +123,7 @@ async def _serve(rate: int, addresses: list[dict]) -> dict:
             feeds.append(feed)
         return Origin("simulated", "benchmark", feeds)
 
-    service = Service(Config(port=0), opener)
+    service = Service(Config(binding=Binding(port=0)), opener)
     running = asyncio.create_task(service.run())
     while not service.address:
         await asyncio.sleep(0.01)
@@ -141,17 +142,17 @@ async def _serve(rate: int, addresses: list[dict]) -> dict:
 
 async def _measure(rate: int, service: Service) -> dict:
     service.latency.clear()
-    events = service.pushed
+    events = service.cycles.pushed
     cpu, wall = time.process_time(), time.perf_counter()
-    missed = service.missed_cycles
+    missed = service.cycles.missed
     await asyncio.sleep(SECONDS)
     passed = time.perf_counter() - wall
     quantiles = service.latency.quantiles(0.5, 0.99)
     return {
         "asked_per_s": rate,
-        "messages_per_s": round((service.pushed - events) / passed),
+        "messages_per_s": round((service.cycles.pushed - events) / passed),
         "cpu_share": round((time.process_time() - cpu) / passed, 3),
-        "cycles_late": service.missed_cycles - missed,
+        "cycles_late": service.cycles.missed - missed,
         "stages_ms": {stage: {"p50": at[0], "p99": at[1]} for stage, at in quantiles.items()},
     }
 
@@ -166,7 +167,7 @@ def render(result: dict) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in result["rates"]:
-        wait, cycle = row["stages_ms"]["frame_to_patch"], row["stages_ms"]["cycle"]
+        wait, cycle = row["stages_ms"]["waterfall.total"], row["stages_ms"]["cycle"]
         lines.append(
             f"| {row['asked_per_s']:,} | {row['messages_per_s']:,} | {row['cpu_share']:.2f} |"
             f" {wait['p50']:.1f} / {wait['p99']:.1f} | {cycle['p50']:.1f} / {cycle['p99']:.1f} | {row['cycles_late']} |"

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib.util
 import logging
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -14,14 +15,22 @@ from pathlib import Path
 import orjson
 
 from derivasys.config import ROOT, Config, ConfigError
+from derivasys.publish.access import AccessError, AccessRules, is_loopback, key_line, new_key, redact
+from derivasys.publish.binding import Binding
 
 EXIT_BAD_INPUT = 2
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+CONNECTIONS_PER_ADDRESS = 100
+REQUESTS_PER_S = 50.0
+"""Limits of one address where other machines can connect."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Keyless(LOG_FORMAT))
     try:
         code: int = options.run(options)
     except ConfigError as error:
@@ -31,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     return code
+
+
+class _Keyless(logging.Formatter):
+    """Takes API keys out of every log line, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record).encode(errors="replace")).decode()
 
 
 def _complain(message: str) -> int:
@@ -49,8 +65,7 @@ def _parser() -> argparse.ArgumentParser:
                     help="default: live where the venues answer, else simulated")  # fmt: skip
     up.add_argument("--venue", action="append", default=[], metavar="V")
     up.add_argument("--ccy", action="append", default=[], metavar="C", type=str.upper)
-    up.add_argument("--host", default="127.0.0.1")
-    up.add_argument("--port", type=int, default=8080, help="0 for any free one")
+    _add_serving(up)
     up.add_argument("--data", type=Path, metavar="DIR", help="recorded chains to start from")
     up.add_argument("--speed", type=float, default=1.0, metavar="X", help="recorded seconds a second")
     up.add_argument("--rate", type=float, default=1000.0, metavar="N", help="simulated tickers a second")
@@ -75,8 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--from", dest="from_", metavar="TIME", help="ISO 8601 or epoch ms")
     replay.add_argument("--to", metavar="TIME")
     replay.add_argument("--out", type=Path, metavar="FILE", help="with --speed max: every message, NDJSON")
-    replay.add_argument("--host", default="127.0.0.1")
-    replay.add_argument("--port", type=int, default=8080)
+    _add_serving(replay)
     replay.set_defaults(run=_replay)
 
     fit = commands.add_parser("fit", help="one surface from a file")
@@ -98,10 +112,72 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true")
     bench.set_defaults(run=_bench)
 
+    key = commands.add_parser("key", help="a new API key: the key on stderr, its line for --api-keys on stdout")
+    key.add_argument("name", metavar="NAME", help="whose it is; shown nowhere but in the file")
+    key.set_defaults(run=_key)
+
     doctor = commands.add_parser("doctor", help="is everything here that a run needs?")
     doctor.add_argument("--port", type=int, default=8080)
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of every command that serves clients (docs/gateway.md)."""
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080, help="0 for any free one")
+    parser.add_argument("--reuse-port", action="store_true", help="share the port with other processes")
+    access = parser.add_argument_group("access", "bound beyond loopback, --api-keys or --public is needed")
+    access.add_argument("--api-keys", type=Path, metavar="FILE", help="hashed keys, made by `derivasys key`")
+    access.add_argument("--public", action="store_true", help="serve everybody")
+    access.add_argument("--origin", action="append", default=[], metavar="URL", help="pages allowed to connect")
+    access.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve https and wss")
+    access.add_argument("--tls-key", type=Path, metavar="PEM", help="when it is not in --tls-cert")
+    access.add_argument("--connections-per-address", type=int, metavar="N", help="0: no limit")
+    access.add_argument("--requests-per-s", type=float, metavar="N", help="of one address; 0: no limit")
+    access.add_argument("--trusted-proxy", action="append", default=[], metavar="NET",
+                        help="believe its X-Forwarded-For")  # fmt: skip
+
+
+def _binding(options: argparse.Namespace) -> Binding:
+    return Binding(
+        host=options.host,
+        port=options.port,
+        reuse_port=options.reuse_port,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        public=options.public,
+    )
+
+
+def _access_rules(options: argparse.Namespace) -> AccessRules:
+    """Return the rules: limits are on by default where other machines can connect."""
+    is_local = is_loopback(options.host)
+    connections = options.connections_per_address
+    if connections is None:
+        connections = 0 if is_local else CONNECTIONS_PER_ADDRESS
+    requests = options.requests_per_s
+    if requests is None:
+        requests = 0.0 if is_local else REQUESTS_PER_S
+    try:
+        return AccessRules(
+            keys=options.api_keys,
+            origins=tuple(options.origin),
+            connections_per_address=connections,
+            requests_per_s=requests,
+            trusted_proxies=tuple(options.trusted_proxy),
+        )
+    except AccessError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _key(options: argparse.Namespace) -> int:
+    if not re.fullmatch(r"[^\s#]{1,64}", options.name):
+        return _complain(f"key {options.name!r}: a name of 1 to 64 characters without spaces or #")
+    key = new_key()
+    print(f"key of {options.name}, shown this once: {key}", file=sys.stderr)
+    print(key_line(options.name, key))
+    return 0
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -112,8 +188,8 @@ def _up(options: argparse.Namespace) -> int:
             source=options.source,
             venues=tuple(dict.fromkeys(options.venue)),
             ccys=tuple(dict.fromkeys(options.ccy)),
-            host=options.host,
-            port=options.port,
+            binding=_binding(options),
+            access=_access_rules(options),
             data=options.data,
             speed=options.speed,
             rate=options.rate,
@@ -161,7 +237,11 @@ def _replay(options: argparse.Namespace) -> int:
             except ValueError:
                 return _complain(f"--speed {options.speed}: a number or max")
             config = Config(
-                source="replay", host=options.host, port=options.port, speed=speed, venues=recordings.venues(span)
+                source="replay",
+                binding=_binding(options),
+                access=_access_rules(options),
+                speed=speed,
+                venues=recordings.venues(span),
             )
             service.run(config, recordings.opener(span))
             return 0

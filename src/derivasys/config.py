@@ -8,6 +8,8 @@ from typing import Literal
 from msgspec import Struct
 
 from derivasys.calibrate import Rules
+from derivasys.publish.access import AccessRules
+from derivasys.publish.binding import Binding
 
 SourceChoice = Literal["auto", "live", "replay", "simulated"]
 
@@ -28,8 +30,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Empty: all there are, in replay those with recorded chains."""
     ccys: tuple[str, ...] = ()
     """Empty: those that the venues name (live), or recorded (replay), or the simulated market's usual ones."""
-    host: str = "127.0.0.1"
-    port: int = 8080
+    binding: Binding = Binding()
+    access: AccessRules = AccessRules()
     data: Path | None = None
     """Folder of recorded chains for replay and simulation; None takes the shipped ones."""
     speed: float = 1.0
@@ -50,8 +52,8 @@ class Config(Struct, frozen=True, kw_only=True):
             raise ConfigError(f"--speed {self.speed:g} is not between 0 and 1000")
         if not 1.0 <= self.rate <= 50_000.0:
             raise ConfigError(f"--rate {self.rate:g} is not between 1 and 50000 messages a second")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"--port {self.port} is not a port (0 to 65535)")
+        if not 0 <= self.binding.port <= 65535:
+            raise ConfigError(f"--port {self.binding.port} is not a port (0 to 65535)")
         if not 10 <= self.cycle_ms <= 10_000:
             raise ConfigError(f"--cycle-ms {self.cycle_ms} is not between 10 and 10000")
         if self.source == "live" and self.speed != 1.0:

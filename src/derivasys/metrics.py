@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from prometheus_client import CollectorRegistry, Gauge
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class Metrics:
         self._rejects = gauge("feed_rejects", "Undecodable messages since start", "venue", "reason")
         self._state = gauge("feed_state", "1 for the venue's present state", "venue", "state")
         self._latency = gauge("latency_ms", "Recent latency", "stage", "quantile")
+        self._waterfall = gauge("waterfall_ms", "Recent latency from exchange to socket", "stage", "quantile")
+        self._skew = gauge("clock_skew_ms", "How far the venue's clock is behind ours, estimated", "venue")
+        self._refused = gauge("refused", "Requests and connections refused since start", "cause")
+        self._sent = gauge("sent_bytes", "Bytes written to clients since start")
         self._expiries = gauge("expiries", "Expiries by fit state", "ccy", "state")
         self._inside = gauge("inside_share", "Used quotes whose band holds the fit", "ccy")
         self._version = gauge("surface_version", "Calibration cycles", "ccy")
@@ -43,9 +48,10 @@ class Metrics:
         """Set every gauge."""
         self._clients.set(service.gateway.clients)
         self._delivered.set(service.gateway.delivered)
+        self._sent.set(service.gateway.sent_bytes)
         self._skipped.set(service.gateway.skipped)
         self._stuck.set(service.gateway.stuck)
-        self._missed.set(service.missed_cycles)
+        self._missed.set(service.cycles.missed)
         for venue in status.venues:
             name = venue.venue
             if isinstance(venue.age_ms, int):
@@ -58,9 +64,16 @@ class Metrics:
                 self._rejects.labels(name, reason).set(count)
             for state in _STATES:
                 self._state.labels(name, state).set(float(state == venue.state))
+            if venue.clock is not UNSET and isinstance(venue.clock.skew_ms, float):
+                self._skew.labels(name).set(venue.clock.skew_ms)
         for stage, at in status.latency_ms.items():
             self._latency.labels(stage, "0.5").set(at.p50)
             self._latency.labels(stage, "0.99").set(at.p99)
+        for step in status.waterfall or ():
+            self._waterfall.labels(step.stage, "0.5").set(step.p50)
+            self._waterfall.labels(step.stage, "0.99").set(step.p99)
+        for cause, count in service.server.access.refused.items():
+            self._refused.labels(cause).set(count)
         for ccy, feed in service.gateway.feeds.items():
             if feed.state is None:
                 continue

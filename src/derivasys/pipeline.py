@@ -49,6 +49,8 @@ class Pipeline:
         """(venue, recv_ns, why, bytes) of the last of them."""
         self.ignored: Counter[str] = Counter()
         self.events = 0
+        self.last_event: Event | None = None
+        """Of the message pushed last; None when it had none."""
         self.gaps: Counter[str] = Counter()
         """By venue."""
         self._rules = rules or Rules()
@@ -64,7 +66,9 @@ class Pipeline:
         except DecodeError as error:
             self.rejects[venue, error.reason.value] += 1
             self.rejected.append((venue, recv_ns, str(error), payload[:REJECT_BYTES_MAX]))
+            self.last_event = None
             return ()
+        self.last_event = events[-1] if events else None
         broken: Sequence[str] = ()
         for event in events:
             self.apply(event)

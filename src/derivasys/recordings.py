@@ -161,6 +161,7 @@ class Player:
         self.reconnects = 0
         self.last_frame_ns: int | None = None
         self.tap: Tap | None = None
+        self.round_trip_ns: int | None = None
         self._feed = feed
         self._at = at
         self._span = span

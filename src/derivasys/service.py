@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import logging
 import os
-import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import uvicorn
 
+from derivasys import waterfall
 from derivasys.config import Config, ConfigError
+from derivasys.cycles import Cycles
 from derivasys.latency import Latency
 from derivasys.metrics import Metrics
+from derivasys.publish.access import Access
+from derivasys.publish.binding import ListenError
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
-from derivasys.publish.websocket import uvicorn_protocol
+from derivasys.publish.server import GatewayServer, address_of, listen, open_access
 from derivasys.record.recorder import Recorder
-from derivasys.record.segments import Kind
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
 from derivasys.surface import REJECTED
 from derivasys.warm_up import warm_up
 from derivasys.wire import messages as m
-from derivasys.wire.state import state_of
 
 log = logging.getLogger("derivasys")
 
@@ -51,33 +49,34 @@ class Service:
     def __init__(self, config: Config, opener: Opener = open_origin) -> None:
         self.config = config
         self._opener = opener
-        self.latency = Latency()
         self.metrics = Metrics()
         self.gateway = Gateway(time.monotonic, _now_ms)
-        self.epoch = f"{time.time_ns():x}"
         self.origin: Origin
+        self.cycles: Cycles
         self.recorder: Recorder | None = None
-        self._cycle_taps: list[int] = []
-        self.missed_cycles = 0
         self.address = ""
-        self.pushed = 0
-        """Frames taken from venues."""
-        self._server: _Server | None = None
-        self._frames: list[int] = []
-        """perf_counter_ns of each frame since the last cycle."""
-        self._decode_ns = 0
+        self.server: GatewayServer
         self._messages_before: dict[str, int] = {}
         self._status_at_s = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def latency(self) -> Latency:
+        return self.cycles.latency
+
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
-        with _listen(self.config) as listener:
-            await self._serve(listener)
+        try:
+            access = open_access(self.config.access, self.config.binding)
+            with listen(self.config.binding) as listener:
+                await self._serve(listener, access)
+        except ListenError as error:
+            raise ConfigError(str(error)) from None
 
-    async def _serve(self, listener: socket.socket) -> None:
+    async def _serve(self, listener: socket.socket, access: Access) -> None:
         warm_up()
         self.origin = await self._opener(self.config, time.perf_counter_ns, self._on_frame)
+        self.cycles = Cycles(self.origin, self.gateway, f"{time.time_ns():x}", self.config.cycle_ms)
         if self.config.record is not None:
             self._record(self.config.record)
         rest = Rest(
@@ -88,11 +87,12 @@ class Service:
             metrics=self.metrics.registry,
             site=self.config.site,
         )
-        server = self._server = _Server(rest, self.gateway)
-        self.address = "http://{}:{}/".format(*listener.getsockname()[:2])
+        self.server = GatewayServer(rest.app(), self.gateway, self.config.binding, access)
+        server = self.server
+        self.address = address_of(self.config.binding, listener)
         for at, feed in enumerate(self.origin.feeds):
             feed.start(partial(self._start_line, at, feed))
-        self._start(self._run_cycles())
+        self._start(self.cycles.run())
         self._start(self._run_status())
         print(f"DerivaSys {BUILD} · {self.origin.kind.upper()} · {self.origin.label}", flush=True)
         print(f"Open {self.address}", flush=True)
@@ -104,16 +104,17 @@ class Service:
             if not task.cancelled() and task.exception() is not None:
                 raise task.exception() or AssertionError
 
+    def _on_frame(self, feed: Feed, venue: str, payload: bytes, recv_ns: int) -> Sequence[str]:
+        return self.cycles.on_frame(feed, venue, payload, recv_ns)
+
     def stop(self) -> None:
         """End `run` as a signal would."""
-        if self._server is not None:
-            self._server.should_exit = True
+        self.server.should_exit = True
 
     def _start(self, running: Coroutine[None, None, None]) -> None:
         """Run something for as long as the service; its fault ends the service."""
-        assert self._server is not None
         task = asyncio.create_task(running)
-        task.add_done_callback(_stop_on_fault(self._server))
+        task.add_done_callback(_stop_on_fault(self.server))
         self._tasks.append(task)
 
     def _start_line(self, at: int, feed: Feed, line: Line) -> None:
@@ -127,8 +128,7 @@ class Service:
             self.recorder = Recorder(folder)
         except OSError as error:
             raise ConfigError(f"--record {folder}: {os.strerror(error.errno or 0)}") from None
-        for at, feed in enumerate(self.origin.feeds):
-            self._cycle_taps.append(self.recorder.open(feed.clock.now_ns(), "", at, feed.ccys))
+        self.cycles.record(self.recorder)
 
     async def _stop(self) -> None:
         for task in self._tasks:
@@ -140,60 +140,6 @@ class Service:
         if self.recorder is not None:
             self.recorder.close()
 
-    # --- frames and cycles ---
-
-    def _on_frame(self, feed: Feed, venue: str, payload: bytes, recv_ns: int) -> Sequence[str]:
-        started = time.perf_counter_ns()
-        broken = feed.pipeline.push(venue, payload, recv_ns)
-        self.pushed += 1
-        self._frames.append(started)
-        self._decode_ns += time.perf_counter_ns() - started
-        return broken
-
-    async def _run_cycles(self) -> None:
-        loop = asyncio.get_running_loop()
-        due_s = loop.time()
-        # What exists now lives as long as the process: keep the collector from walking it again and again.
-        gc.collect()
-        gc.freeze()
-        while True:
-            due_s += self.config.cycle_ms / 1000
-            wait_s = due_s - loop.time()
-            if wait_s < 0:
-                self.missed_cycles += 1
-                due_s = loop.time()
-            await asyncio.sleep(max(0.0, wait_s))
-            self.cycle()
-
-    def cycle(self) -> None:
-        """Calibrate what is dirty and publish it."""
-        frames, self._frames = self._frames, []
-        if frames:
-            self.latency.add("decode", self._decode_ns / len(frames) / 1e6)
-            self._decode_ns = 0
-        published = False
-        begun = time.perf_counter_ns()
-        for at, feed in enumerate(self.origin.feeds):
-            now_ns = feed.clock.now_ns()
-            if self.recorder is not None:
-                self.recorder.add(now_ns, self._cycle_taps[at], Kind.CYCLE)
-            for surface in feed.pipeline.drain(now_ns):
-                published = True
-                started = time.perf_counter_ns()
-                if surface.ccy not in self.gateway.feeds:
-                    self.gateway.add_feed(surface.ccy, self.epoch)
-                self.gateway.offer(surface.ccy, surface.now_ns // 1_000_000, partial(state_of, surface))
-                for stage, ms in (surface.stages_ms or {}).items():
-                    self.latency.add(stage, ms)
-                self.latency.add("calibrate", sum((surface.stages_ms or {}).values()))
-                self.latency.add("publish", (time.perf_counter_ns() - started) / 1e6)
-        if self.recorder is not None:
-            self.recorder.tick(time.monotonic())
-        if published and frames:
-            now = time.perf_counter_ns()
-            self.latency.add("cycle", (now - begun) / 1e6)
-            self.latency.add_many("frame_to_patch", (now - np.array(frames, np.int64)) / 1e6)
-
     # --- status ---
 
     async def _run_status(self) -> None:
@@ -201,6 +147,7 @@ class Service:
             status = self._status()
             self.gateway.publish_status(msgspec.json.encode(status))
             self.metrics.update(self, status)
+            self.cycles.waterfall.tick()
             await asyncio.sleep(STATUS_EVERY_S)
 
     def _status(self) -> m.StatusMessage:
@@ -217,14 +164,48 @@ class Service:
                 label=self.origin.label,
                 recorded=recorded or msgspec.UNSET,
             ),
-            venues=[self._venue_status(venue, passed_s) for venue in self.origin.venues],
-            latency_ms={stage: m.Quantiles(p50=at[0], p99=at[1]) for stage, at in quantiles.items()},
+            venues=[self._venue_status(venue, passed_s, quantiles) for venue in self.origin.venues],
+            latency_ms={
+                stage: m.Quantiles(p50=at[0], p99=at[1]) for stage, at in quantiles.items() if "." not in stage
+            },
+            waterfall=[
+                m.Stage(stage=stage, p50=at[0], p99=at[1])
+                for stage in (*waterfall.STAGES, "total", "net")
+                if (at := quantiles.get(f"waterfall.{stage}")) is not None
+            ],
+            gateway=self._gateway_status(),
             clients=self.gateway.clients,
             recorder=_recorder_status(self.recorder),
             build=BUILD,
         )
 
-    def _venue_status(self, venue: str, passed_s: float) -> m.VenueStatus:
+    def _gateway_status(self) -> m.GatewayStatus:
+        gateway = self.gateway
+        return m.GatewayStatus(
+            delivered=gateway.delivered,
+            sent_bytes=gateway.sent_bytes,
+            skipped=gateway.skipped,
+            stuck=gateway.stuck,
+            refused=dict(self.server.access.refused),
+            missed_cycles=self.cycles.missed,
+        )
+
+    def _clock_status(self, venue: str, quantiles: dict[str, list[float]]) -> m.ClockStatus:
+        """Return what is known of a venue's clock; the round trip is the least of its connections'."""
+        lines = [c for feed in self.origin.feeds for c in feed.connectors if c.venue == venue]
+        trips = [trip for line in lines if (trip := line.round_trip_ns) is not None]
+        clock = self.cycles.waterfall.clocks.get(venue)
+        if clock is not None:
+            clock.round_trip_ns = min(trips, default=None)
+        skew_ns = None if clock is None else clock.skew_ns
+        transit = quantiles.get(f"transit.{venue}")
+        return m.ClockStatus(
+            skew_ms=msgspec.UNSET if skew_ns is None else round(skew_ns / 1e6, 3),
+            round_trip_ms=round(min(trips) / 1e6, 3) if trips else msgspec.UNSET,
+            transit_ms=msgspec.UNSET if transit is None else m.Quantiles(p50=transit[0], p99=transit[1]),
+        )
+
+    def _venue_status(self, venue: str, passed_s: float, quantiles: dict[str, list[float]]) -> m.VenueStatus:
         """Join a venue's connections, of which a replay has one for each recorded instant."""
         feeds = [feed for feed in self.origin.feeds if any(c.venue == venue for c in feed.connectors)]
         pairs = [(feed, c) for feed in feeds for c in feed.connectors if c.venue == venue]
@@ -253,6 +234,7 @@ class Service:
                 for count in chain.ignored.values()
             ),
             rejects=rejects,
+            clock=self._clock_status(venue, quantiles),
             ccys=[ccy for feed in feeds for ccy in feed.ccys_of.get(venue, feed.ccys)],
         )  # fmt: skip
 
@@ -277,35 +259,6 @@ class Service:
         return max(states, key=_STATES.index)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, telling clients to come back before it closes their sockets."""
-
-    def __init__(self, rest: Rest, gateway: Gateway) -> None:
-        self._gateway = gateway
-        super().__init__(
-            uvicorn.Config(
-                rest.app(),
-                ws=uvicorn_protocol(lambda path: gateway if path == "/ws" else None),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=3,
-            )
-        )
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as the wish to end well: uvicorn's own way raises them anew after its shutdown."""
-        loop = asyncio.get_running_loop()
-        for which in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(which, self.handle_exit, which, None)
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._gateway.close_all(1012, "service restart")
-        await super().shutdown(sockets)
-
-
 def _recorder_status(recorder: Recorder | None) -> m.RecorderStatus | msgspec.UnsetType:
     if recorder is None:
         return msgspec.UNSET
@@ -316,15 +269,6 @@ def _recorder_status(recorder: Recorder | None) -> m.RecorderStatus | msgspec.Un
         lost=recorder.lost,
         bytes=recorder.bytes_written,
     )
-
-
-def _listen(config: Config) -> socket.socket:
-    try:
-        return socket.create_server((config.host, config.port), backlog=1024)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {config.host}:{config.port} ({os.strerror(error.errno or 0)}); choose another --port"
-        ) from None
 
 
 def _stop_on_fault(server: uvicorn.Server) -> Callable[[asyncio.Task[None]], None]:

@@ -35,6 +35,7 @@ export interface Wire {
   Axis: Axis
   Certificate: Certificate
   ClientMessage: ClientMessage
+  ClockStatus: ClockStatus
   ConventionChoice: ConventionChoice
   Conventions: Conventions
   DiagnosticsDocument: DiagnosticsDocument
@@ -58,6 +59,7 @@ export interface Wire {
   ExpiryThrough: ExpiryThrough
   FitStatus: FitStatus
   ForwardPrice: ForwardPrice
+  GatewayStatus: GatewayStatus
   Health: Health
   Level: Level
   LevelPoint: LevelPoint
@@ -84,6 +86,7 @@ export interface Wire {
   Smile: Smile
   SmileFit: SmileFit
   SourceStatus: SourceStatus
+  Stage: Stage
   StatusMessage: StatusMessage
   Subscribe: Subscribe
   SurfaceDocument: SurfaceDocument
@@ -157,6 +160,18 @@ export interface Ping {
   id?: string | number
 }
 /**
+ * What is known of a venue's clock; what is absent is not known.
+ */
+export interface ClockStatus {
+  skew_ms?: number
+  round_trip_ms?: number
+  transit_ms?: Quantiles
+}
+export interface Quantiles {
+  p50: number
+  p99: number
+}
+/**
  * What the numbers mean. Every node follows these.
  */
 export interface Conventions {
@@ -178,6 +193,9 @@ export interface DiagnosticsDocument {
   inside?: number
   elapsed_ms?: number
   stages_ms?: {
+    [k: string]: number
+  }
+  waterfall_ms?: {
     [k: string]: number
   }
   expiries: ExpiryFit[]
@@ -523,6 +541,9 @@ export interface FitStatus {
   stages_ms?: {
     [k: string]: number
   }
+  waterfall_ms?: {
+    [k: string]: number
+  }
   expiries: ExpiryFit[]
 }
 /**
@@ -538,6 +559,8 @@ export interface StatusMessage {
   latency_ms: {
     [k: string]: Quantiles
   }
+  waterfall?: Stage[]
+  gateway?: GatewayStatus
   clients: number
   recorder?: RecorderStatus
   build: string
@@ -562,11 +585,29 @@ export interface VenueStatus {
   rejects: {
     [k: string]: number
   }
+  clock?: ClockStatus
   ccys: string[]
 }
-export interface Quantiles {
+/**
+ * One stage of the waterfall, ms over the last seconds.
+ */
+export interface Stage {
+  stage: string
   p50: number
   p99: number
+}
+/**
+ * Counters since start.
+ */
+export interface GatewayStatus {
+  delivered: number
+  sent_bytes: number
+  skipped: number
+  stuck: number
+  refused: {
+    [k: string]: number
+  }
+  missed_cycles: number
 }
 export interface RecorderStatus {
   state: 'recording' | 'stopped'

@@ -30,6 +30,7 @@ class Directory:
         self.messages = 0
         self.reconnects = 0
         self.last_frame_ns: int | None = None
+        self.round_trip_ns: int | None = None
         self.tap: Tap | None = None
         self._of = venue
         self._endpoint = endpoint

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -31,6 +33,10 @@ STAY_AWAY_S = {403: 600.0, 418: 600.0, 429: 10.0}
 """By HTTP status: how long a venue is left alone that was asked too much. (403: shut out at the edge.)"""
 RELIST_RETRY_S = 10.0
 """A live connection whose listing cannot be fetched tries again after this."""
+
+TCP_INFO_BYTES = 152
+TCP_MIN_RTT_AT = 148
+"""Where Linux's struct tcp_info holds tcpi_min_rtt (µs)."""
 
 OnFrame = Callable[[str, bytes, int], Sequence[str]]
 """(venue, payload, recv_ns) → contracts with a gap. Called for every frame and listing reply, on the event loop."""
@@ -70,6 +76,7 @@ class Connector:
         self._rng = rng
         self._backoff = Backoff(rng)
         self._is_connected = False
+        self._listener: _Listener | None = None
         self._stay_away_s = 0.0
 
     @property
@@ -81,6 +88,11 @@ class Connector:
             return "connecting"
         silent_ns = self.clock.now_ns() - self.last_frame_ns
         return "stale" if silent_ns > STALE_S * 1e9 else "live"
+
+    @property
+    def round_trip_ns(self) -> int | None:
+        """The least round trip of the connection as the kernel measured it; None where it does not say."""
+        return None if self._listener is None else self._listener.round_trip_ns()
 
     async def run(self) -> None:
         """Connect and reconnect until cancelled."""
@@ -99,6 +111,7 @@ class Connector:
                     self.detail = f"{type(error).__name__}: {error}"
                 finally:
                     self._is_connected = False
+                    self._listener = None
                 if asyncio.get_running_loop().time() - started_s > PROVED_S:
                     self._backoff.reset()
                 wait_s = max(self._backoff.next_s(), self._stay_away_s)
@@ -141,7 +154,7 @@ class Connector:
         if self.tap is not None:
             self.tap.opened(self.clock.now_ns())
         await self.list_all(http, session)
-        listener = _Listener(self, session)
+        listener = self._listener = _Listener(self, session)
         address = self._endpoint.ws + session.ws_path
         _, client = await ws_connect(lambda: listener, address, max_frame_size=FRAME_BYTES_MAX, enable_auto_ping=False)
         assert client is listener
@@ -255,6 +268,20 @@ class _Listener(WSListener):
             self._listing = None
         if self.session.relisting and self._listing is None:
             self._listing = asyncio.create_task(self._connector.relist(http, self.session))
+
+    def round_trip_ns(self) -> int | None:
+        """Return `tcpi_min_rtt` of Linux's TCP_INFO: no ping of ours is needed."""
+        if self._transport is None or not hasattr(socket, "TCP_INFO"):
+            return None
+        link = self._transport.underlying_transport.get_extra_info("socket")
+        try:
+            told = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+        except (AttributeError, OSError):
+            return None
+        if len(told) < TCP_INFO_BYTES:
+            return None
+        (least_us,) = struct.unpack_from("=I", told, TCP_MIN_RTT_AT)
+        return None if least_us in (0, 0xFFFFFFFF) else int(least_us) * 1000
 
     def disconnect(self) -> None:
         if self._listing is not None and not self._listing.cancel():

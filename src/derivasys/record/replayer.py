@@ -61,7 +61,8 @@ class Replay:
             self.frames += 1
             pipeline.push(connection.venue, record.payload, record.recv_ns)
         elif record.kind is Kind.CYCLE:
-            return pipeline.drain(record.recv_ns)
+            ccy = record.payload.decode(errors="replace")
+            return pipeline.drain(record.recv_ns, (lambda name: name == ccy) if ccy else None)
         return []
 
 

@@ -39,7 +39,7 @@ class Kind(IntEnum):
     RECEIVED = 1
     SENT = 2
     LISTING = 3  # a REST reply
-    CYCLE = 4  # a drain of the feed's pipeline at recv_ns; no payload
+    CYCLE = 4  # a drain of the feed's pipeline at recv_ns; payload: its currency, empty for all
 
 
 class Record(Struct, frozen=True, gc=False):

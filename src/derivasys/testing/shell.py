@@ -15,9 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from derivasys.clock import Clock
-from derivasys.publish.websocket import Connection, text_frame, uvicorn_protocol
+from derivasys.publish.frames import text_frame
+from derivasys.publish.websocket import Connection, uvicorn_protocol
 
 TICK_S = 0.02
+WRITE_BUFFER_BYTES_MAX = 1 << 20
+"""A client that leaves more than this unread is dropped."""
 ABNORMAL = 1006
 """Not a code that is sent: the connection is cut without a closing handshake."""
 Reply = tuple[int, bytes, Mapping[str, str]]
@@ -83,7 +86,9 @@ class LocalServer:
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             Starlette(routes=[Route("/{path:path}", self._answer, methods=["GET", "POST"])]),
-            ws=uvicorn_protocol(lambda path: self if self.has_socket(path) else None),
+            ws=uvicorn_protocol(
+                lambda path: self if self.has_socket(path) else None, buffer_bytes_max=WRITE_BUFFER_BYTES_MAX
+            ),
             lifespan="off",
             log_config=None,
             access_log=False,

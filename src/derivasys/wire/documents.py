@@ -55,6 +55,7 @@ class DiagnosticsDocument(Document, frozen=True, kw_only=True):
     inside: float | UnsetType = UNSET
     elapsed_ms: float | UnsetType = UNSET
     stages_ms: dict[str, float] | UnsetType = UNSET
+    waterfall_ms: dict[str, float] | UnsetType = UNSET
     expiries: list[ExpiryFit]
 
 

@@ -308,7 +308,26 @@ class FitStatus(SurfaceEnvelope, frozen=True, kw_only=True, tag_field="type", ta
     elapsed_ms: float | UnsetType = UNSET
     """Time of the whole cycle; absent in a replay, where no clock is read."""
     stages_ms: dict[str, float] | UnsetType = UNSET
+    waterfall_ms: dict[str, float] | UnsetType = UNSET
+    """The newest frame's way here by stage (see `Stage`); encode and write are those of the cycle before."""
     expiries: list[ExpiryFit]
+
+
+class Quantiles(Part, frozen=True, kw_only=True):
+    p50: float
+    p99: float
+
+
+class ClockStatus(Part, frozen=True, kw_only=True):
+    """What is known of a venue's clock; what is absent is not known."""
+
+    skew_ms: float | UnsetType = UNSET
+    """How far it is behind ours (negative: ahead), with what the venue holds every message back for: nobody outside can
+    tell the two apart. The least (received − exchange time) of a minute, less half of the least round trip."""
+    round_trip_ms: float | UnsetType = UNSET
+    """The least of the venue's connections, as the kernel measures it."""
+    transit_ms: Quantiles | UnsetType = UNSET
+    """Exchange time to receipt, the skew taken off."""
 
 
 class VenueStatus(Part, frozen=True, kw_only=True):
@@ -324,6 +343,7 @@ class VenueStatus(Part, frozen=True, kw_only=True):
     gaps: int
     drops: int
     rejects: dict[str, int]
+    clock: ClockStatus | UnsetType = UNSET
     ccys: list[str]
 
 
@@ -345,9 +365,29 @@ class RecorderStatus(Part, frozen=True, kw_only=True):
     bytes: int
 
 
-class Quantiles(Part, frozen=True, kw_only=True):
+class Stage(Part, frozen=True, kw_only=True):
+    """One stage of the waterfall, ms over the last seconds."""
+
+    stage: str
+    """Exchange time → (transit) received → (decode) decoded → (wait) cycle start → (fit) fitted → (encode) encoded →
+    (write) written; `total` is from received to written, `net` the same without the wait for the cycle."""
     p50: float
     p99: float
+
+
+class GatewayStatus(Part, frozen=True, kw_only=True):
+    """Counters since start."""
+
+    delivered: int
+    """Writes to clients; one joins all that a cycle says to them."""
+    sent_bytes: int
+    skipped: int
+    """Writes that slow clients were spared, who get a snapshot instead."""
+    stuck: int
+    """Clients dropped because they stopped reading or answering."""
+    refused: dict[str, int]
+    """Requests and connections by cause: connections, rate, origin, key."""
+    missed_cycles: int
 
 
 class StatusMessage(Envelope, frozen=True, kw_only=True, tag_field="type", tag="status"):
@@ -358,6 +398,9 @@ class StatusMessage(Envelope, frozen=True, kw_only=True, tag_field="type", tag="
     venues: list[VenueStatus]
     latency_ms: dict[str, Quantiles]
     """By stage, over the last seconds."""
+    waterfall: list[Stage] | UnsetType = UNSET
+    """In the order of the flow."""
+    gateway: GatewayStatus | UnsetType = UNSET
     clients: int
     recorder: RecorderStatus | UnsetType = UNSET
     build: str

@@ -4,7 +4,7 @@ import numpy as np
 import orjson
 import pytest
 
-from derivasys.publish.gateway import STUCK_S_MAX, Gateway
+from derivasys.publish.gateway import REQUESTS_BURST, REQUESTS_PER_S, Gateway
 from derivasys.wire.feed import TABLES, State
 from derivasys.wire.table import Field, Layout, Table
 
@@ -22,6 +22,9 @@ class Wire:
     def __init__(self, **query: str) -> None:
         self.query = query
         self.is_slow = False
+        self.is_open = True
+        self.deflates = False
+        self.why_dropped = ""
         self.remote = "test"
         self.messages: list[dict] = []
         self.closed: tuple[int, str] | None = None
@@ -34,6 +37,12 @@ class Wire:
                 size, skip = int.from_bytes(frames[2:4], "big"), 4
             self.messages.append(orjson.loads(frames[skip : skip + size]))
             frames = frames[skip + size :]
+
+    def write_now(self, frames: bytes) -> None:
+        self.write(frames)
+
+    def write_whole(self, frames: bytes) -> None:
+        self.write(frames)
 
     def send_text(self, payload: bytes) -> None:
         self.messages.append(orjson.loads(payload))
@@ -170,19 +179,7 @@ def test_a_slow_client_gets_no_patches_and_a_snapshot_when_it_drains(bench):  # 
     assert wire.take() == SNAPSHOTS
     bench.gateway.publish(state(4))
     assert wire.take() == PATCHES
-    assert bench.gateway.skipped == 2 * len(PATCHES)
-
-
-def test_a_stuck_client_is_dropped(bench):
-    wire = bench.join()
-    wire.is_slow = True
-    bench.gateway.publish(state(2))
-    bench.now_s = STUCK_S_MAX - 1
-    bench.gateway.publish(state(3))
-    assert not wire.aborted
-    bench.now_s = STUCK_S_MAX + 1
-    bench.gateway.publish(state(4))
-    assert wire.aborted
+    assert bench.gateway.skipped == 2
 
 
 def test_bad_requests_are_answered_and_non_json_closes(bench):
@@ -214,3 +211,58 @@ def test_clients_are_bounded(bench, monkeypatch):
     monkeypatch.setattr("derivasys.publish.gateway.CLIENTS_MAX", 1)
     bench.join()
     assert bench.join().closed == (1013, "too many clients")
+
+
+def test_currencies_and_variants_have_their_own_bytes(bench):
+    plain, squeezed, narrow = bench.join(), bench.join(), bench.join()
+    bench.say(narrow, type="unsubscribe", channels=["levels", "tenors", "through", "fit", "status"])
+    for wire in (plain, squeezed, narrow):
+        wire.written = []
+        wire.write_now = wire.written.append
+    squeezed.deflates = True
+    bench.gateway._enrol(squeezed, bench.gateway._clients[squeezed])
+    bench.gateway.publish(state(2))
+    assert [len(wire.written) for wire in (plain, squeezed, narrow)] == [1, 1, 1], "one write a cycle"
+    assert plain.written[0].startswith(narrow.written[0])
+    assert len(plain.written[0]) > len(narrow.written[0])
+
+
+def test_two_of_a_variant_get_the_very_same_object(bench):
+    written = []
+    for wire in (bench.join(), bench.join()):
+        wire.write_now = written.append
+    bench.gateway.publish(state(2))
+    assert len(written) == 2
+    assert written[0] is written[1]
+
+
+def test_too_many_messages_close_the_connection(bench):
+    wire = bench.join()
+    for _ in range(int(REQUESTS_BURST)):
+        bench.say(wire, type="ping")
+    assert wire.closed is None
+    bench.say(wire, type="ping")
+    assert wire.closed == (1008, "too many requests")
+    other = bench.join()
+    bench.now_s += 10
+    for _ in range(int(10 * REQUESTS_PER_S)):
+        bench.say(other, type="ping")
+    assert other.closed is None
+
+
+def test_groups_are_forgotten_with_their_last_member(bench):
+    wires = [bench.join() for _ in range(3)]
+    bench.say(wires[0], type="subscribe", rate_ms=50, ccys=["ETH"])
+    for wire in wires:
+        bench.gateway.on_close(wire)
+    assert bench.gateway._groups == {}
+    assert bench.gateway._snapshots == {}
+
+
+def test_dropped_clients_are_counted_and_told_of_once_a_second(bench, caplog):
+    wires = [bench.join() for _ in range(50)]
+    for wire in wires:
+        wire.why_dropped = "has not read for 30 s"
+        bench.gateway.on_close(wire)
+    assert bench.gateway.stuck == 50
+    assert len(caplog.records) == 1

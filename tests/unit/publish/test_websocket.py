@@ -8,7 +8,8 @@ import uvicorn
 import websockets
 from websockets.asyncio.client import connect
 
-from derivasys.publish.websocket import MESSAGE_BYTES_MAX, text_frame, uvicorn_protocol
+from derivasys.publish.frames import text_frame
+from derivasys.publish.websocket import MESSAGE_BYTES_MAX, uvicorn_protocol
 
 
 class Echo:
