@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from derivasys.config import ROOT, Config, ConfigError
+from derivasys.services import commands as services
 
 EXIT_BAD_INPUT = 2
 
@@ -101,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="is everything here that a run needs?")
     doctor.add_argument("--port", type=int, default=8080)
     doctor.set_defaults(run=_doctor)
+
+    services.add_to(commands)
     return parser
 
 
