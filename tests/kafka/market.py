@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from typing import Self
 
 from derivasys.bus import trace
 from derivasys.bus.clients import Clients
@@ -95,7 +96,7 @@ class Market:
         if self._thread.is_alive():
             self._thread.join()
 
-    def __enter__(self) -> Market:
+    def __enter__(self) -> Self:
         self.list()
         self.round()
         self._thread.start()

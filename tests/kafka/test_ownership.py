@@ -45,8 +45,8 @@ def publish_late(owned, ccy, at):
     """The refusal is told by the call or by the delivery report, whichever comes first."""
     try:
         publish(owned, ccy, at)
-    except KafkaException as failure:
-        assert is_fencing(failure.args[0])
+    except (KafkaException, SystemError) as failure:
+        assert is_fencing(failure)
         owned.is_fenced = True
 
 

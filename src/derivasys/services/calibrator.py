@@ -258,8 +258,8 @@ class CalibratorService:
             try:
                 for surface in owned.publish(now_ns, now_s):
                     self._note(owned, surface)
-            except KafkaException as failure:
-                if not is_fencing(failure.args[0]):
+            except (KafkaException, SystemError) as failure:
+                if not is_fencing(failure):
                     raise
                 owned.is_fenced = True
             except BufferError:

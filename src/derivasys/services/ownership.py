@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 from msgspec import Struct
 
 from derivasys.bus import records, trace
@@ -212,12 +212,8 @@ class Owned:
         sent: Any = record.headers
         self.claimed.producer.produce(
             self._clients.topic(record.topic), record.value, key=ccy, partition=self.partition, headers=sent,
-            timestamp=record.ts_ms, on_delivery=self._delivered,
+            timestamp=record.ts_ms,
         )  # fmt: skip
-
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
-        if error is not None and is_fencing(error):
-            self.is_fenced = True
 
     def commit(self) -> None:
         """End the transaction; what was published was seen already, this lets compaction pass. Blocks."""
@@ -225,15 +221,15 @@ class Owned:
         producer = self.claimed.producer
         try:
             producer.commit_transaction(CONNECT_S_MAX)
-        except KafkaException as failure:
+        except (KafkaException, SystemError) as failure:
+            if is_fencing(failure):
+                self.is_fenced = True
+                return
             error = failure.args[0]
             if error.txn_requires_abort():
                 producer.abort_transaction(CONNECT_S_MAX)
                 if self.states is not None:
                     self.states.forget()
-            elif error.fatal() or is_fencing(error):
-                self.is_fenced = True
-                return
             elif error.retriable():
                 return
             else:
@@ -249,11 +245,18 @@ class Owned:
                 for (ccy, _), record in zip(self.states.last.items(), self.states.whole(), strict=True):
                     self._put(ccy, record)
                 self.claimed.producer.commit_transaction(RELEASE_S)
-        except (KafkaException, BufferError):
+        except (KafkaException, SystemError, BufferError):
             # The successor's fence ends it all the same.
             self.is_fenced = True
 
 
-def is_fencing(error: KafkaError) -> bool:
-    """Whether an error says that a successor has shut this producer out."""
+def is_fencing(failure: BaseException) -> bool:
+    """Whether a failed call says that a successor has shut this producer out.
+
+    The client raises a fatal error through whatever callback comes next, and then a SystemError stands around it.
+    """
+    cause = failure.__cause__ if isinstance(failure, SystemError) else failure
+    if not isinstance(cause, KafkaException):
+        return False
+    error = cause.args[0]
     return error.fatal() or error.name() in {"_FENCED", "INVALID_PRODUCER_EPOCH", "PRODUCER_FENCED"}
