@@ -13,8 +13,11 @@ from derivasys.bus.clients import Clients
 from derivasys.bus.settings import BusSettings
 from derivasys.testing.fleet import Fleet
 from derivasys.testing.kafka import Cluster, KafkaUnavailable, jars
+from derivasys.testing.kafka.broker import Listener, free_ports
 
 PARTITIONS = 2
+VIA = free_ports(1)[0]
+"""Port of the relay through which a connector can be cut off; see test_connectors.py."""
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +33,8 @@ def jars_or_skip() -> None:
 @pytest.fixture(scope="session")
 def broker(jars_or_skip, tmp_path_factory) -> Iterator[Cluster]:
     """One node of our own, which tests may stop and start."""
-    with Cluster(tmp_path_factory.mktemp("kafka")) as cluster:
+    extra = [Listener(name="VIA", protocol="PLAINTEXT", advertised=VIA)]
+    with Cluster(tmp_path_factory.mktemp("kafka"), extra=extra) as cluster:
         yield cluster
 
 
@@ -76,7 +80,7 @@ def read_topic(clients: Clients, topic: str, isolation: str = "read_uncommitted"
     found: list = []
     ended = 0
     while ended < len(parts):
-        for message in reader.consume(1000, 1.0):
+        for message in reader.consume(1000, 0.1):
             if is_end(message):
                 ended += 1
             elif message.error() is None:

@@ -39,6 +39,7 @@ class Clients:
         self.last_error = ""
         self._common = settings.client() | {"client.id": name, "error_cb": self._on_error}
         self._has_group_protocol: bool | None = None
+        self._admin: AdminClient | None = None
 
     def topic(self, name: str) -> str:
         """Return a topic's or group's full name in this installation."""
@@ -100,7 +101,10 @@ class Clients:
         return self.reader(**config | more)
 
     def admin(self) -> AdminClient:
-        return AdminClient(self._common)
+        """Return the admin client: one, because what it was asked ends with it."""
+        if self._admin is None:
+            self._admin = AdminClient(self._common)
+        return self._admin
 
     def check(self, timeout_s: float = CONNECT_S_MAX) -> None:
         """Raise BusError when no broker can be reached."""

@@ -44,7 +44,10 @@ class DeadLetters:
         if len(self._producer) >= QUEUED_MAX:
             self.lost += 1
             return
-        self._producer.produce(self._topic, value, key=key, headers=[*(headers or ()), *added])
+        try:
+            self._producer.produce(self._topic, value, key=key, headers=[*(headers or ()), *added])
+        except BufferError:
+            self.lost += 1
         self._producer.poll(0)
 
     def close(self, timeout_s: float) -> None:

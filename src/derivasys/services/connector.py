@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError
 from msgspec import Struct
 
 from derivasys.bus import trace
-from derivasys.bus.clients import Clients
+from derivasys.bus.clients import QUEUE_KBYTES_MAX, Clients
 from derivasys.bus.dead_letters import DeadLetters
 from derivasys.bus.records import ABOUT_HEADER, About, encode_event, event_key, headers
 from derivasys.bus.topics import QUOTES, RAW, partition_of
@@ -58,6 +58,8 @@ class ConnectorOptions(Struct, frozen=True, kw_only=True):
     source: m.SourceStatus
     name: str = ""
     """Of this instance; default: host and process id."""
+    queue_kbytes: int = QUEUE_KBYTES_MAX
+    """Of records not yet acknowledged."""
 
 
 class ConnectorService:
@@ -72,12 +74,21 @@ class ConnectorService:
         self.undelivered = 0
         """Records that the broker did not take in time."""
         self.held = 0
+        """Flushes that had to wait."""
+        self.logged = 0
+        """Frames given to the raw topic."""
+        self.flushed_ns = 0
+        """When everything that waited had last been given to Kafka."""
         self.rejects: Counter[str] = Counter()
         self.gaps = 0
         self._clock = clock
         self._clients = clients
         self._name = options.name or instance()
-        self._producer = clients.producer(**{"delivery.report.only.error": True, "on_delivery": self._undelivered})
+        self._producer = clients.producer(**{
+            "delivery.report.only.error": True,
+            "on_delivery": self._undelivered,
+            "queue.buffering.max.kbytes": options.queue_kbytes,
+        })  # fmt: skip
         self._dead = DeadLetters(clients, "connector")
         self._pulse = heartbeat.Pulse(clients, self._producer)
         self._raw = clients.topic(RAW + options.venue)
@@ -151,7 +162,7 @@ class ConnectorService:
         sent: Any = headers(self._trace.header(), (ABOUT_HEADER, about.pack()))
         try:
             self._producer.produce(self._raw, payload, key=key, headers=sent, timestamp=recv_ns // 1_000_000)
-            self.records += 1
+            self.logged += 1
         except BufferError:
             self.lost += 1
 
@@ -212,7 +223,13 @@ class ConnectorService:
             self.records += 1
         if newest_ns:
             self._latency.add("connector", (self._clock.now_ns() - newest_ns) / 1e6)
+        if not self._pending:
+            self.flushed_ns = self._clock.now_ns()
         self._trace = trace.start()
+
+    def waiting(self) -> dict[bytes, Event]:
+        """Return what has not been given to Kafka yet, by key."""
+        return {key[0].encode(): event for key, event in self._pending.items()}
 
     def _relist(self) -> None:
         """Say again what is listed."""
@@ -238,7 +255,7 @@ class ConnectorService:
         gauges.set("bus_errors", self._clients.errors)
         gauges.set("bus_lost", self.lost + self.undelivered)
         gauges.set("bus_held", self.held)
-        gauges.set("bus_records", self.records)
+        gauges.set("bus_records", self.records + self.logged)
         gauges.set("dead_letters", self._dead.count)
         last_ns = [each.last_frame_ns for each in self.connectors if each.last_frame_ns]
         if last_ns:

@@ -157,17 +157,29 @@ class Follower:
             self._wholes.clear()
             return
         self._has_patches = True
-        since = [TopicPartition(self._patches, part, self._since_ms(part)) for part in range(self._partitions)]
-        starts = self._reader.offsets_for_times(since, timeout=CONNECT_S_MAX)
-        self._ends = self._high([(self._patches, part) for part in range(self._partitions)])
+        ends = self._high([(self._patches, part) for part in range(self._partitions)])
+        since = [TopicPartition(self._patches, part, at) for part, at in self._since_ms().items()]
+        starts = [] if not since else self._reader.offsets_for_times(since, timeout=CONNECT_S_MAX)
+        for at in starts:
+            if at.offset < 0:
+                # Nothing since then. The end as it was, not as it will be: the next patch must not be missed.
+                at.offset = ends.get((self._patches, at.partition), OFFSET_BEGINNING)
+        started = {at.partition for at in starts}
+        # Where there is no whole state yet, the first one will be the first patch.
+        starts += [
+            TopicPartition(self._patches, part, OFFSET_BEGINNING)
+            for part in range(self._partitions)
+            if part not in started
+        ]
+        self._ends = ends
         self._reader.incremental_assign(starts)
 
-    def _since_ms(self, partition: int) -> int:
-        """Return the time from which patches are wanted: now, where there is no state to be patched."""
-        at_ms = self._wholes.get(partition, {}).values()
-        if not at_ms:
-            return self._now_ns() // 1_000_000
-        return min(each for each in at_ms if each >= max(at_ms) - SPREAD_S * 1000)
+    def _since_ms(self) -> dict[int, int]:
+        """Return, by partition that has whole states, the time from which patches are wanted."""
+        return {
+            part: min(each for each in at_ms.values() if each >= max(at_ms.values()) - SPREAD_S * 1000)
+            for part, at_ms in self._wholes.items()
+        }
 
     def _high(self, parts: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Return the ends of partitions that hold anything, as offsets."""

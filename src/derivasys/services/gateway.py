@@ -95,7 +95,7 @@ class GatewayService:
         if not self._follower.is_whole:
             return ["reading the state of all currencies"]
         reasons = [] if self._follower.held else ["no surface yet"]
-        venues = self._venues()
+        venues = self.venues()
         if not venues:
             reasons.append("no connector is heard")
         return reasons + [f"{venue.venue} is {venue.state}" for venue in venues if venue.state != "live"]
@@ -152,14 +152,14 @@ class GatewayService:
             if beat.service == "calibrator":
                 told = beat.latency_ms | told
         status = m.StatusMessage(
-            schema=m.SCHEMA, ts=_now_ms(), available_ccys=self.gateway.available, source=source, venues=self._venues(),
+            schema=m.SCHEMA, ts=_now_ms(), available_ccys=self.gateway.available, source=source, venues=self.venues(),
             latency_ms=told, clients=self.gateway.clients, recorder=recorders[0] if recorders else msgspec.UNSET,
             build=self._build,
         )  # fmt: skip
         self.gateway.publish_status(msgspec.json.encode(status))
         self._set_gauges(latency)
 
-    def _venues(self) -> list[m.VenueStatus]:
+    def venues(self) -> list[m.VenueStatus]:
         """Return each venue's status: the best of its connectors, as old as the last word of it."""
         now_ms = _now_ms()
         best: dict[str, tuple[int, m.VenueStatus]] = {}
@@ -192,7 +192,7 @@ class GatewayService:
             gauges.set(name, float(value))
         for ccy, held in follower.held.items():
             gauges.set("surface_version", held.stamp.version, ccy=ccy)
-        for venue in self._venues():
+        for venue in self.venues():
             for state in _STATES:
                 gauges.set("feed_state", float(state == venue.state), venue=venue.venue, state=state)
         for stage, (p50, p99) in latency.items():

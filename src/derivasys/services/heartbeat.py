@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -53,7 +54,8 @@ class Pulse:
         """Send one, unless the producer's queue is long."""
         if len(self._producer) < QUEUED_MAX:
             sent: Any = headers(trace.start().header())
-            self._producer.produce(self._topic, _ENCODE(beat), key=beat.key, headers=sent)
+            with contextlib.suppress(BufferError):
+                self._producer.produce(self._topic, _ENCODE(beat), key=beat.key, headers=sent)
         self._producer.poll(0)
 
     def close(self, timeout_s: float) -> None:

@@ -67,6 +67,10 @@ def jars() -> Path:
     return folder
 
 
+_GIVEN: set[int] = set()
+"""Ports given by this process: not given twice."""
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago, below the range from which the system gives its own."""
     sockets: list[socket.socket] = []
@@ -75,6 +79,8 @@ def free_ports(count: int) -> list[int]:
     for port in range(first, first + 4_000):
         if len(ports) == count:
             break
+        if port in _GIVEN:
+            continue
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         with contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
@@ -82,6 +88,7 @@ def free_ports(count: int) -> list[int]:
         sockets.append(listener)
     for listener in sockets:
         listener.close()
+    _GIVEN.update(ports)
     return ports
 
 
@@ -163,7 +170,8 @@ class Cluster:
             Node(at + 1, folder / f"node{at + 1}", ports[at * each + 1 : (at + 1) * each], ports[at * each])
             for at in range(nodes)
         ]
-        self._id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # The first byte keeps the text from beginning with a dash, which the tool would take for an option.
+        self._id = base64.urlsafe_b64encode(b"A" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
 
     @property
     def bootstrap(self) -> str:
