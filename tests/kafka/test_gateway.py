@@ -34,7 +34,7 @@ async def test_gateways_start_with_everything_while_nobody_else_lives(clients, f
     watch = Watch(clients)
     with Market(clients, CCYS):
         async with running(calibrator(clients)):
-            await meanwhile(lambda: all(watch.version(ccy) > 40 for ccy in CCYS))
+            await meanwhile(lambda: all(watch.version(ccy) > 12 for ccy in CCYS))
     await meanwhile(lambda: watch.take().lag() and not any(watch.take().lag().values()))
     watch.take()
 
@@ -68,7 +68,7 @@ async def test_a_slow_consumer_ends_at_the_present(clients):
         async with running(service):
             await meanwhile(lambda: slow.version("BTC"))
             at_rest = slow.follower.held["BTC"].stamp.version
-            await meanwhile(lambda: quick.version("BTC") > at_rest + 60)
+            await meanwhile(lambda: quick.version("BTC") > at_rest + 20)
             assert slow.follower.held["BTC"].stamp.version == at_rest
             assert service.gauges.text()
     await meanwhile(lambda: (quick.take(), slow.take()) and not any(slow.follower.lag().values()))
@@ -89,12 +89,12 @@ async def test_a_trace_goes_from_quote_to_surface(clients):
     with Market(clients, ("BTC",)):
         service = calibrator(clients)
         async with running(service):
-            await meanwhile(lambda: watch.version("BTC") > 25 and b"bus_lag" in service.gauges.text())
+            await meanwhile(lambda: watch.version("BTC") > 15 and b"bus_lag" in service.gauges.text())
             text = service.gauges.text().decode()
     watch.close()
     asked = {header(message, "traceparent").split(b"-")[1] for message in read_topic(clients, QUOTES)}
     answered = [header(message, "traceparent").split(b"-") for message in read_topic(clients, PATCHES)]
-    assert len(answered) > 20
+    assert len(answered) > 10
     assert {parts[1] for parts in answered} <= asked, "a surface goes on with the trace of its newest quote"
     assert len({parts[2] for parts in answered}) == len(answered), "in a span of its own"
     for name in ("bus_lag", "bus_queue", "rebalances", "cycle_saturation", "partitions", "fenced"):

@@ -27,6 +27,7 @@ DELIVERY_MS_MAX = 120_000
 FETCH_WAIT_MS = 50
 TRANSACTION_MS_MAX = 60_000
 CONNECT_S_MAX = 10.0
+_REFUSALS = frozenset({"_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED"})
 
 
 class Clients:
@@ -37,6 +38,8 @@ class Clients:
         self.errors = 0
         """Errors that clients told, since start."""
         self.last_error = ""
+        self.is_refused = False
+        """The credentials or certificates do not serve: trying again will not help."""
         self._common = settings.client() | {"client.id": name, "error_cb": self._on_error}
         self._has_group_protocol: bool | None = None
         self._admin: AdminClient | None = None
@@ -103,16 +106,24 @@ class Clients:
     def admin(self) -> AdminClient:
         """Return the admin client: one, because what it was asked ends with it."""
         if self._admin is None:
-            self._admin = AdminClient(self._common)
+            self._admin = AdminClient(self._common, logger=log)
         return self._admin
 
     def check(self, timeout_s: float = CONNECT_S_MAX) -> None:
-        """Raise BusError when no broker can be reached."""
-        try:
-            self.admin().list_topics(timeout=timeout_s)
-        except KafkaException as error:
-            detail = self.last_error or error.args[0].str()
-            raise BusError(f"Kafka at {self.settings.bootstrap}: {detail}") from None
+        """Raise BusError when no broker can be reached, with the reason that the client gives."""
+        admin = self.admin()
+        failure = ""
+        for _ in range(max(1, int(timeout_s))):
+            try:
+                admin.list_topics(timeout=1.0)
+            except KafkaException as error:
+                failure = error.args[0].str()
+                admin.poll(0)  # lets the client tell why
+            else:
+                return
+            if self.is_refused:
+                break
+        raise BusError(f"Kafka at {self.settings.bootstrap}: {self.last_error or failure}")
 
     def has_group_protocol(self) -> bool:
         """Return whether the broker has the consumer group protocol of KIP-848 (Kafka 4.0 on)."""
@@ -122,7 +133,10 @@ class Clients:
 
     def _on_error(self, error: KafkaError) -> None:
         self.errors += 1
-        self.last_error = error.str()
+        if error.name() in _REFUSALS:
+            self.is_refused = True
+        if error.name() != "_ALL_BROKERS_DOWN":  # follows every other one and says less
+            self.last_error = error.str()
         # A lost connection is retried by the client itself; it is worth a line, not an alarm.
         log.warning("%s: %s", error.name(), error.str())
 
