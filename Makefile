@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: infra-setup infra-test infra-golden up test check setup bench sim perf clean browser types lock format prove screenshots
+.PHONY: infra-setup infra-test infra-golden up test check setup bench sim cluster images perf clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -67,6 +67,9 @@ lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 
 perf: setup browser  ## the dashboard's speed as a table, heap over ten minutes included: make perf ARGS='--heap-minutes 0'
 	cd dashboard && npm run -s perf -- $(ARGS)
+
+cluster: setup  ## the services on this machine with a real Kafka between them, dashboard included (needs Java and Maven)
+	$(BIN)/python -m derivasys.testing.cluster $(ARGS)
 
 sim: setup  ## one seeded run over failing wires: make sim SEED=7, or SEED=0:99 VENUES="okx bybit"
 	$(BIN)/python -m derivasys.testing.simulation $(SEED) $(VENUES)

@@ -50,6 +50,8 @@ class RecorderService:
         """Frames that connectors say they could not log."""
         self._told_s = 0.0
         self._rebalances = 0
+        self.caught_up = False
+        """Whether, when last looked, everything in the log had been taken and saved."""
 
     async def run(self) -> None:
         """Record until cancelled, or until the disk is full."""
@@ -144,9 +146,11 @@ class RecorderService:
         ):  # fmt: skip
             self.gauges.set(name, float(value))
         assert self._consumer is not None
+        self.caught_up = bool(self._offsets)
         for at in self._consumer.position(self._consumer.assignment()):
             high = self._consumer.get_watermark_offsets(at, cached=True)[1]
             lag = max(0, high - at.offset) if high > 0 and at.offset >= 0 else 0
+            self.caught_up &= lag == 0
             self.gauges.set("bus_lag", lag, topic=at.topic, partition=str(at.partition))
 
 
