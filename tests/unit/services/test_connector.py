@@ -2,15 +2,15 @@
 
 import pytest
 from tests.boards import NOW_NS, option
+from tests.unit.bus.test_records import Record
 
-from derivasys.bus.settings import BusSettings
 from derivasys.bus.records import decode_event, event_key
+from derivasys.bus.settings import BusSettings
 from derivasys.clock import VirtualClock
 from derivasys.connect import VENUES
 from derivasys.messages import Gap, Instrument, Quote, Status, Trade
 from derivasys.services.connector import QUEUED_MAX, RELIST_S, ConnectorOptions, ConnectorService
 from derivasys.wire.messages import SourceStatus
-from tests.unit.bus.test_records import Record
 
 
 class Producer:

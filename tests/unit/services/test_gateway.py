@@ -47,8 +47,7 @@ class Follower:
 @pytest.fixture
 def service(monkeypatch):
     monkeypatch.setattr(module, "_now_ms", lambda: 1_000_000)
-    made = GatewayService.__new__(GatewayService)
-    return made
+    return GatewayService.__new__(GatewayService)
 
 
 @pytest.mark.parametrize(("silent_s", "told"), [(1, "live"), (4, "stale"), (20, "down")])
@@ -76,8 +75,9 @@ def test_nothing_simulated_is_shown_as_live(service):
 
 
 def test_heartbeats_come_back():
-    from derivasys.services import heartbeat
     from tests.unit.bus.test_records import record
+
+    from derivasys.services import heartbeat
 
     sent = beat("live", 5)
     assert heartbeat.decode(record(msgspec.json.encode(sent))) == sent
