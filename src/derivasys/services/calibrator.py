@@ -41,6 +41,7 @@ TAKE_SHARE = 0.5
 TELL_S = 1.0
 SMOOTHING = 0.05
 REJOIN_S = 1.0
+REBUILD_S = 0.002
 CLAIMS_MAX = 16
 """Partitions claimed at a time: a claim waits, it does not work."""
 
@@ -97,14 +98,16 @@ class CalibratorService:
         cycle_s = self._options.cycle_ms / 1000
         due_s = self._loop.time()
         while True:
-            due_s += cycle_s
+            if any(owned.is_rebuilding for owned in self.owned.values()):
+                # A partition that is read from its beginning is not kept waiting between batches.
+                due_s = self._loop.time() + REBUILD_S
+            else:
+                due_s += cycle_s
             wait_s = due_s - self._loop.time()
             if wait_s < 0:
                 self.missed_cycles += 1
                 due_s = self._loop.time()
-            # A partition that is read from its beginning is not kept waiting between batches.
-            is_rebuilding = any(owned.is_rebuilding for owned in self.owned.values())
-            await asyncio.sleep(min(max(0.0, wait_s), 0.002) if is_rebuilding else max(0.0, wait_s))
+            await asyncio.sleep(max(0.0, wait_s))
             if self._failure is not None:
                 raise self._failure
             if self._must_rejoin:

@@ -21,9 +21,10 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from msgspec import Struct
 
@@ -124,7 +125,7 @@ class Node:
         command = ["java", *_JAVA, mark, "-cp", f"{classpath}/*", "kafka.Kafka", str(self.folder / "server.properties")]
         with self.log.open("ab") as log:
             self._from = self.log.stat().st_size
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_die_with_parent)  # noqa: PLW1509
+            self.process = _SPAWNER.submit(_spawn, command, log).result()
 
     def await_start(self) -> None:
         """Return when it serves. Raises KafkaUnavailable."""
@@ -274,6 +275,14 @@ class Cluster:
             settings |= {f"listener.name.{each.name.lower()}.{key}": value for key, value in each.config.items()}
         settings |= self._config
         return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+_SPAWNER = ThreadPoolExecutor(1, "kafka")
+"""Linux ends such a child when the *thread* that started it ends: this one lives as long as the process."""
+
+
+def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_die_with_parent)  # noqa: PLW1509
 
 
 def _die_with_parent() -> None:
