@@ -6,8 +6,8 @@ from websockets.sync.client import connect
 from derivasys.bus.records import header
 from derivasys.bus.topics import PATCHES, QUOTES
 from derivasys.testing.fleet import until
-from tests.kafka.conftest import read_topic
-from tests.kafka.market import Market
+from derivasys.testing.kafka.market import Market
+from tests.kafka.conftest import PARTITIONS, read_topic
 from tests.kafka.services import Watch, calibrator, running
 from tests.kafka.services import until as meanwhile
 
@@ -32,7 +32,7 @@ def snapshots(gateway, ccy):
 
 async def test_gateways_start_with_everything_while_nobody_else_lives(clients, fleet):
     watch = Watch(clients)
-    with Market(clients, CCYS):
+    with Market(clients, CCYS, PARTITIONS):
         async with running(calibrator(clients)):
             await meanwhile(lambda: all(watch.version(ccy) > 12 for ccy in CCYS))
     await meanwhile(lambda: watch.take().lag() and not any(watch.take().lag().values()))
@@ -63,7 +63,7 @@ async def test_gateways_start_with_everything_while_nobody_else_lives(clients, f
 
 async def test_a_slow_consumer_ends_at_the_present(clients):
     quick, slow = Watch(clients), Watch(clients)
-    with Market(clients, CCYS):
+    with Market(clients, CCYS, PARTITIONS):
         service = calibrator(clients)
         async with running(service):
             await meanwhile(lambda: slow.version("BTC"))
@@ -86,7 +86,7 @@ async def test_a_slow_consumer_ends_at_the_present(clients):
 
 async def test_a_trace_goes_from_quote_to_surface(clients):
     watch = Watch(clients)
-    with Market(clients, ("BTC",)):
+    with Market(clients, ("BTC",), PARTITIONS):
         service = calibrator(clients)
         async with running(service):
             await meanwhile(lambda: watch.version("BTC") > 15 and b"bus_lag" in service.gauges.text())

@@ -12,8 +12,8 @@ from derivasys.bus.topics import PATCHES, QUOTES, SURFACES, partition_of
 from derivasys.pipeline import Pipeline
 from derivasys.services.ownership import Owned, claim, is_fencing
 from derivasys.testing.fleet import until
+from derivasys.testing.kafka.market import Market, events, listing
 from tests.kafka.conftest import PARTITIONS, read_topic
-from tests.kafka.market import Market, events, listing
 
 CCYS = ("BTC", "ETH")
 
@@ -96,7 +96,7 @@ def owner_of(calibrators, ccy):
 
 
 def test_killed_and_stalled_owners_are_succeeded(clients, fleet):
-    with Market(clients, CCYS):
+    with Market(clients, CCYS, PARTITIONS):
         gateway = fleet.start("gateway")
         calibrators = [fleet.start("calibrator", name=f"calibrator {at}") for at in (1, 2)]
         for process in (gateway, *calibrators):

@@ -7,8 +7,8 @@ from derivasys.bus import topics
 from derivasys.bus.records import SCHEMA_HEADER, header
 from derivasys.bus.settings import BusError
 from derivasys.bus.topics import DEAD, PATCHES, QUOTES, SURFACES
+from derivasys.testing.kafka.market import Market
 from tests.kafka.conftest import PARTITIONS, read_topic
-from tests.kafka.market import Market
 from tests.kafka.services import Watch, calibrator, running, until
 
 
@@ -56,7 +56,7 @@ async def test_unknown_versions_go_to_dead_letter_and_the_rest_goes_on(clients):
         producer.produce(clients.topic(topic), value, key=b"k", partition=0, headers=sent)
     producer.flush(10)
     watch = Watch(clients)
-    with Market(clients, ("BTC",)):
+    with Market(clients, ("BTC",), PARTITIONS):
         async with running(calibrator(clients)):
             await until(lambda: watch.version("BTC") > 3)
     producer.produce(clients.topic(PATCHES), b"of tomorrow", key=b"k", partition=0, headers=strange[3][2])
