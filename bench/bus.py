@@ -12,8 +12,9 @@ from _kafka import installation, kafka
 from derivasys.bus import trace
 from derivasys.bus.records import headers
 from derivasys.bus.topics import PATCHES, QUOTES
+from derivasys.services.ownership import TRANSACTION_S
 
-SECONDS = 6.0
+SECONDS = 8.0
 WARM_S = 2.0
 CASES = (
     # name, topic, bytes, records a second, as calibrators write (transactions, no linger)
@@ -48,7 +49,7 @@ def measure(clients, topic, size, rate, is_fenced):
         for message in reader.consume(5_000, 0):
             if message.error() is None and now > warm:
                 latencies.append(time.perf_counter_ns() - _STAMP.unpack_from(message.value())[0])
-        if is_fenced and now - committed > 1.0:
+        if is_fenced and now - committed > TRANSACTION_S:
             committed = now
             producer.commit_transaction(10)
             producer.begin_transaction()

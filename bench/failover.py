@@ -12,7 +12,7 @@ from derivasys.bus.topics import SESSION_MS
 from derivasys.testing.fleet import Fleet
 from derivasys.testing.kafka.market import LARGE, Market
 
-ROUNDS = 5
+ROUNDS = 3
 CCYS = ("BTC", "ETH", "SOL", "XRP")
 PARTITIONS = 4
 

@@ -27,6 +27,8 @@ DELIVERY_MS_MAX = 120_000
 FETCH_WAIT_MS = 50
 TRANSACTION_MS_MAX = 60_000
 CONNECT_S_MAX = 10.0
+LOG_LEVEL = 2
+"""Critical, in syslog's numbers."""
 _REFUSALS = frozenset({"_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED"})
 
 
@@ -40,7 +42,12 @@ class Clients:
         self.last_error = ""
         self.is_refused = False
         """The credentials or certificates do not serve: trying again will not help."""
-        self._common = settings.client() | {"client.id": name, "error_cb": self._on_error}
+        self._common = settings.client() | {
+            "client.id": name,
+            "error_cb": self._on_error,
+            # What the client logs of itself it tells as errors too; those are counted, and not without bound.
+            "log_level": LOG_LEVEL,
+        }
         self._has_group_protocol: bool | None = None
         self._admin: AdminClient | None = None
 
@@ -69,6 +76,7 @@ class Clients:
             "transaction.timeout.ms": TRANSACTION_MS_MAX,
             "delivery.timeout.ms": TRANSACTION_MS_MAX,
             "linger.ms": 0,
+            "retry.backoff.ms": 20,
         })  # fmt: skip
 
     def reader(self, **more: Any) -> Consumer:
@@ -137,8 +145,10 @@ class Clients:
             self.is_refused = True
         if error.name() != "_ALL_BROKERS_DOWN":  # follows every other one and says less
             self.last_error = error.str()
-        # A lost connection is retried by the client itself; it is worth a line, not an alarm.
-        log.warning("%s: %s", error.name(), error.str())
+        # A lost connection is retried by the client itself, and told again each time: the first, second, fourth, … is
+        # worth a line.
+        if self.errors & (self.errors - 1) == 0:
+            log.warning("%s: %s (error %d)", error.name(), error.str(), self.errors)
 
 
 def _knows_group_configs(admin: AdminClient, group: str) -> bool:

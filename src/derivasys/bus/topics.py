@@ -22,9 +22,9 @@ CALIBRATORS, RECORDER = "calibrators", "recorder"
 BY_CCY = (QUOTES, SURFACES, PATCHES)
 """Topics whose partition is the currency's: they have equally many."""
 PARTITIONS = 8
-SESSION_MS = 2000
+SESSION_MS = 1500
 """A calibrator silent for so long loses its currencies."""
-HEARTBEAT_MS = 400
+HEARTBEAT_MS = 250
 _HOUR_MS = 3_600_000
 _COMPACT = {
     # The newest record of each key, for those who start; old segments go when nobody has refreshed them in three days.

@@ -85,7 +85,7 @@ class CalibratorService:
         self._failure: BaseException | None = None
         self._must_rejoin = False
         self._told_s = 0.0
-        self._committed_s = time.monotonic()
+        self._ended_s = time.monotonic()
         self._records = 0
         self._rebuild_s = 0.0
         self._loop: asyncio.AbstractEventLoop
@@ -270,25 +270,28 @@ class CalibratorService:
             if owned.is_fenced:
                 self.fenced += 1
                 self._must_rejoin = True
-        if now_s - self._committed_s >= TRANSACTION_S:
-            self._committed_s = now_s
-            self._commit()
+        if now_s - self._ended_s >= TRANSACTION_S:
+            self._ended_s = now_s
+            self._end_transactions()
         if now_s - self._told_s >= TELL_S:
             self._told_s = now_s
+            self._commit_offsets()
             self._tell()
 
     def _position(self, owned: Owned) -> int:
         assert self._consumer is not None
         return self._consumer.position([TopicPartition(self._quotes, owned.partition)])[0].offset
 
-    def _commit(self) -> None:
-        """End the transactions, and say how far we are, for those who watch the lag."""
+    def _end_transactions(self) -> None:
         for owned in self.owned.values():
             if owned.pipeline is not None and owned.in_transaction and not owned.is_busy and not owned.is_fenced:
                 owned.is_busy = True
                 ending = self._start(self._end_transaction(owned))
                 self._ending.add(ending)
                 ending.add_done_callback(self._ending.discard)
+
+    def _commit_offsets(self) -> None:
+        """Say how far we are, for those who watch the lag: nothing starts from there."""
         at = [
             TopicPartition(self._quotes, owned.partition, owned.position)
             for owned in self.owned.values()

@@ -102,14 +102,15 @@ def _guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Nam
     return guarded
 
 
-def _clients(options: argparse.Namespace, name: str) -> Clients:
+def _clients(options: argparse.Namespace, name: str, *, check: bool = True) -> Clients:
     import os
 
     from derivasys.bus.clients import Clients
     from derivasys.bus.settings import from_environment
 
     clients = Clients(from_environment(os.environ, options.bootstrap, options.prefix), f"derivasys-{name}")
-    clients.check()
+    if check:
+        clients.check()
     return clients
 
 
@@ -182,12 +183,11 @@ def _calibrator(options: argparse.Namespace) -> int:
 def _gateway(options: argparse.Namespace) -> int:
     import uvloop
 
-    from derivasys.bus.topics import SURFACES
     from derivasys.config import SITE
     from derivasys.services import gateway, process
 
-    clients = _clients(options, "gateway")
-    _partitions(clients, SURFACES)
+    # Not checked first: the follower's first question tells whether the broker is there, and clients are waiting.
+    clients = _clients(options, "gateway", check=False)
     with process.listen(options.host, options.port) as listener:
 
         async def serve() -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 from msgspec import Struct
 
 from derivasys.bus import records
@@ -65,7 +65,11 @@ class Follower:
 
     def open(self) -> None:
         """Start reading. Blocks shortly; raises BusError."""
-        topics = self._reader.list_topics(timeout=CONNECT_S_MAX).topics
+        try:
+            topics = self._reader.list_topics(timeout=CONNECT_S_MAX).topics
+        except KafkaException as error:
+            self._clients.check(1.0)
+            raise BusError(f"Kafka: {error.args[0].str()}") from None
         for name in (self._surfaces, self._patches, self._status):
             if name not in topics:
                 raise BusError(f"topic {name} is not there: run `derivasys topics apply` first")

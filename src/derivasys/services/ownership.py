@@ -33,7 +33,8 @@ from derivasys.wire.feed import State
 
 VERSIONS_SKIPPED = 1_000
 """A successor starts so far above the last whole state's version: more than the patches that can have followed it."""
-TRANSACTION_S = 1.0
+TRANSACTION_S = 5.0
+"""Ending one costs the next state a round trip or two; compaction can wait."""
 QUEUED_MAX = 500
 """States in the producer's queue above which cycles wait: surfaces conflate while the broker is away."""
 RELEASE_S = 3.0

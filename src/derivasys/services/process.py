@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from derivasys.bus.settings import BusError
 from derivasys.config import ConfigError
 from derivasys.services.gauges import Gauges
 
@@ -114,7 +115,8 @@ async def run_beside(worker: Worker, server: uvicorn.Server, listener: socket.so
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            log.error("%s failed", name, exc_info=task.exception())
+            error = task.exception()
+            log.error("%s failed: %s", name, error, exc_info=None if isinstance(error, BusError) else error)
         server.should_exit = True
 
     working.add_done_callback(ended)
