@@ -48,7 +48,7 @@ def _add_serve(commands: Any) -> None:
     calibrator.add_argument("--rules", type=Path, metavar="JSON", help="other rules of calibration than the usual")
     add("gateway", _gateway, "surfaces to browsers", 8080)
     recorder = add("recorder", _recorder, "raw frames to a recording on disk", 9090)
-    recorder.add_argument("folder", type=Path, metavar="DIR")
+    recorder.add_argument("--data", type=Path, required=True, metavar="DIR", help="where the recording goes")
 
 
 def _add_topics(commands: Any) -> None:
@@ -211,9 +211,9 @@ def _recorder(options: argparse.Namespace) -> int:
 
         async def serve() -> None:
             try:
-                service = RecorderService(clients, options.folder)
+                service = RecorderService(clients, options.data)
             except OSError as error:
-                raise ConfigError(f"{options.folder}: {os.strerror(error.errno or 0)}") from None
+                raise ConfigError(f"--data {options.data}: {os.strerror(error.errno or 0)}") from None
             await process.serve(service, listener, "recorder")
 
         uvloop.run(serve())

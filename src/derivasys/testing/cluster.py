@@ -70,7 +70,7 @@ def start(fleet: Fleet, data: Path, port: int, rate: float) -> Watched:
         commands[f"connector {name}"] = ("connector", "--venue", name, "--endpoint", address, "--label", label)
     commands |= {f"calibrator {at}": ("calibrator",) for at in (1, 2)}
     commands |= {f"gateway {at + 1}": ("gateway", "--port", str(port + at)) for at in (0, 1)}
-    commands["recorder"] = ("recorder", str(data / "recording"))
+    commands["recorder"] = ("recorder", "--data", str(data / "recording"))
     started = {name: fleet.start(*command, name=name) for name, command in commands.items()}
     return {name: (process.await_start(), commands[name]) for name, process in started.items()}
 

@@ -137,7 +137,7 @@ class Fleet:
         )  # fmt: skip
 
     def recorder(self, folder: Path, **more: Any) -> Process:
-        return self.start("recorder", str(folder), **more)
+        return self.start("recorder", "--data", str(folder), **more)
 
     def _add(self, process: Process) -> Process:
         self.processes.append(process)

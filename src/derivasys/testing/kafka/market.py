@@ -87,7 +87,7 @@ def events(ccy: str, at: int, now_ns: int, venue: str = "deribit", shape: Shape 
     return [*forwards(ccy, now_ns, venue, shape), *quotes]
 
 
-def level_of(at: int) -> float:
+def level_of(at: float) -> float:
     """Return the smiles' level in round `at`."""
     return 0.6 + 0.05 * math.sin(at / 7)
 
@@ -134,7 +134,7 @@ class Market:
     def round(self) -> None:
         """Quote the next share of each currency."""
         self.rounds += 1
-        level = level_of(self.rounds)
+        level = level_of(self.rounds / self._stride)  # slowly enough that quotes not yet renewed stay near
         for ccy in self._ccys:
             now_ns = time.time_ns()
             if self.rounds % 10 == 0:
