@@ -14,6 +14,8 @@ from derivasys.services.ownership import Owned, claim, is_fencing
 from derivasys.testing.fleet import until
 from derivasys.testing.kafka.market import Market, events, listing
 from tests.kafka.conftest import PARTITIONS, read_topic
+from tests.kafka.services import Watch, calibrator, running
+from tests.kafka.services import until as meanwhile
 
 CCYS = ("BTC", "ETH")
 
@@ -147,3 +149,27 @@ def history_only_grows(clients, topic):
         assert at.version >= before.version
         last[message.key()] = at
     assert {key.decode() for key in last} == set(CCYS)
+
+
+async def test_a_broker_without_the_new_group_protocol_serves_as_well(clients):
+    """The classic protocol: what a broker before 4.0 has."""
+    clients._has_group_protocol = False
+    watch = Watch(clients)
+    with Market(clients, CCYS, PARTITIONS):
+        one, two = calibrator(clients), calibrator(clients)
+        async with running(one):
+            await meanwhile(lambda: all(watch.version(ccy) > 2 for ccy in CCYS))
+            before = {ccy: watch.follower.held[ccy].stamp for ccy in CCYS}
+            async with running(two):
+                await meanwhile(lambda: len(one.owned) == len(two.owned) == 1)
+                await meanwhile(
+                    lambda: any(
+                        watch.version(ccy) and watch.follower.held[ccy].stamp.epoch > before[ccy].epoch for ccy in CCYS
+                    )
+                )
+            await meanwhile(lambda: len(one.owned) == PARTITIONS)
+            after = {ccy: watch.version(ccy) for ccy in CCYS}
+            await meanwhile(lambda: all(watch.version(ccy) > after[ccy] for ccy in CCYS))
+    watch.close()
+    for topic in (PATCHES, SURFACES):
+        history_only_grows(clients, topic)

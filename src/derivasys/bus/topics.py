@@ -25,6 +25,7 @@ PARTITIONS = 8
 SESSION_MS = 1500
 """A calibrator silent for so long loses its currencies."""
 HEARTBEAT_MS = 250
+POLL_S = 0.1
 _HOUR_MS = 3_600_000
 _COMPACT = {
     # The newest record of each key, for those who start; old segments go when nobody has refreshed them in three days.
@@ -141,8 +142,19 @@ def apply(clients: Clients, topics: Sequence[Topic], session_ms: int = SESSION_M
             _await(admin.create_partitions([NewPartitions(name, topic.partitions)]), name)
         changed = _alter(admin, ResourceType.TOPIC, name, topic.config)
         lines.append(f"{name}: {', '.join(changed) or 'as it shall be'}")
+    _await_leaders(admin, [clients.topic(topic.name) for topic in topics])
     lines += _session(clients, session_ms)
     return lines
+
+
+def _await_leaders(admin: Any, names: Sequence[str]) -> None:
+    """Return when every partition has a leader that the broker tells of: creation is told before it is known."""
+    for _ in range(int(CONNECT_S_MAX / POLL_S)):
+        known = admin.list_topics(timeout=CONNECT_S_MAX).topics
+        if all(name in known and all(part.leader >= 0 for part in known[name].partitions.values()) for name in names):
+            return
+        admin.poll(POLL_S)
+    raise BusError(f"topics were created, but have no leader after {CONNECT_S_MAX:g} s: see the broker's log")
 
 
 def _create(admin: Any, name: str, topic: Topic) -> str:
