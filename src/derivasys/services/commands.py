@@ -135,7 +135,7 @@ def _connector(options: argparse.Namespace) -> int:
         endpoint = Endpoint(ws=f"ws://{options.endpoint}", http=f"http://{options.endpoint}")
         source = SourceStatus(kind="simulated", label=options.label or f"local server at {options.endpoint}")
     made = ConnectorOptions(
-        venue=venue.name, ccys=tuple(dict.fromkeys(options.ccy)) or venue.ccys, endpoint=endpoint,
+        venue=venue.name, ccys=tuple(dict.fromkeys(options.ccy)), endpoint=endpoint,
         partitions=_partitions(clients, QUOTES), source=source,
     )  # fmt: skip
     with process.listen(options.host, options.port) as listener:

@@ -11,6 +11,8 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -25,8 +27,9 @@ from derivasys.bus.records import ABOUT_HEADER, About, encode_event, event_key, 
 from derivasys.bus.topics import QUOTES, RAW, partition_of
 from derivasys.clock import Clock
 from derivasys.connect import VENUES
+from derivasys.connect.directory import Directory
 from derivasys.connect.runner import Connector
-from derivasys.connect.session import ConnectionState, Endpoint, Session
+from derivasys.connect.session import ConnectionState, Endpoint, Session, Venue
 from derivasys.decode import DECODERS
 from derivasys.estimate.chain import CLOSED_STATES
 from derivasys.latency import Latency
@@ -52,7 +55,8 @@ class ConnectorOptions(Struct, frozen=True, kw_only=True):
     """What one connector does."""
 
     venue: str
-    ccys: tuple[str, ...]
+    ccys: tuple[str, ...] = ()
+    """Coins that are wanted; none: all on which the venue lists options."""
     endpoint: Endpoint
     partitions: int
     source: m.SourceStatus
@@ -94,6 +98,8 @@ class ConnectorService:
         self._raw = clients.topic(RAW + options.venue)
         self._quotes = clients.topic(QUOTES)
         self._ccys = frozenset(options.ccys)
+        self._places: dict[str, int] = {}
+        """Partitions by currency."""
         self._decoder = DECODERS[options.venue]()
         self._pending: dict[tuple[Any, ...], Event] = {}
         self._listing: dict[str, Instrument] = {}
@@ -102,29 +108,35 @@ class ConnectorService:
         self._latency = Latency()
         self._before = (0, time.monotonic())
         self.records = 0
-        self.connectors = self._connect()
+        self.connectors: list[Connector] = []
+        self.followed: tuple[str, ...] = ()
+        """Coins that the venue lists and that are wanted."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._rng = random.Random()  # noqa: S311 - jitter
+        self._directory = Directory(VENUES[options.venue], options.endpoint, self._found, self._rng)
 
-    def _connect(self) -> list[Connector]:
+    def _found(self, coins: Sequence[str]) -> None:
+        """Follow coins that the venue lists: a connector for each of its conversations about them."""
         venue, options = VENUES[self.options.venue], self.options
-        connectors = []
-        for at in range(len(venue.sessions(options.ccys, self._clock.now_ns()))):
+        ccys = [coin for coin in coins if not options.ccys or coin in options.ccys]
+        self.followed += tuple(ccys)
+        for at in range(len(venue.sessions(ccys, 0, has_books=False)) if ccys else 0):
+            session = partial(_session, venue, ccys, at)
+            connector = Connector(venue.name, options.endpoint, session, self._clock, self._on_frame, self._rng)
+            connector.tap = _RawTap(self, f"{self._name}/{len(self.connectors)}")
+            self.connectors.append(connector)
+            self._start(connector)
 
-            def session(now_ns: int, at: int = at) -> Session:
-                return venue.sessions(options.ccys, now_ns)[at]
-
-            rng = random.Random()  # noqa: S311 - jitter
-            connector = Connector(venue.name, options.endpoint, session, self._clock, self._on_frame, rng)
-            connector.tap = _RawTap(self, f"{self._name}/{at}")
-            connectors.append(connector)
-        return connectors
+    def _start(self, line: Connector | Directory) -> None:
+        self._tasks.append(asyncio.create_task(line.run()))
 
     async def run(self) -> None:
         """Connect, and flush and beat until cancelled."""
-        tasks = [asyncio.create_task(each.run()) for each in self.connectors]
+        self._start(self._directory)
         beat_s = 0.0
         try:
             while True:
-                for task in tasks:
+                for task in self._tasks:
                     if task.done():
                         task.result()
                 now_s = self.turned_s = time.monotonic()
@@ -134,9 +146,9 @@ class ConnectorService:
                     self._beat()
                 await asyncio.sleep(FLUSH_S)
         finally:
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def drain(self) -> None:
         """Deliver what waits."""
@@ -152,7 +164,11 @@ class ConnectorService:
 
     @property
     def state(self) -> ConnectionState:
-        return max((each.state for each in self.connectors), key=_STATES.index)
+        return max((each.state for each in self._lines), key=_STATES.index)
+
+    @property
+    def _lines(self) -> list[Connector | Directory]:
+        return [self._directory, *self.connectors]
 
     # --- frames ---
 
@@ -166,16 +182,20 @@ class ConnectorService:
         except BufferError:
             self.lost += 1
 
-    def _on_frame(self, venue: str, payload: bytes, recv_ns: int) -> None:
+    def _on_frame(self, venue: str, payload: bytes, recv_ns: int) -> Sequence[str]:
         try:
             events = self._decoder.decode(payload, recv_ns)
         except DecodeError as error:
             self.rejects[error.reason.value] += 1
             self._dead.keep(payload, None, None, str(error), {"venue": venue, "recv_ns": str(recv_ns)})
-            return
+            return ()
+        broken: Sequence[str] = ()
         for event in events:
-            if event.ccy in self._ccys:
+            if not self._ccys or event.ccy in self._ccys:
                 self._add(event)
+            if type(event) is Gap:
+                broken = (*broken, event.symbol)
+        return broken
 
     def _add(self, event: Event) -> None:
         """Let the event take the place of what it makes old, at the end of what waits."""
@@ -208,12 +228,14 @@ class ConnectorService:
             return
         sent: Any = headers(self._trace.header())
         pending, self._pending = self._pending, {}
-        produce, topic, partitions = self._producer.produce, self._quotes, self.options.partitions
-        places = {ccy: partition_of(ccy, partitions) for ccy in self._ccys}
+        produce, topic, places = self._producer.produce, self._quotes, self._places
         newest_ns = 0
         for done, (key, event) in enumerate(pending.items()):
             try:
-                produce(topic, encode_event(event), key=key[0], partition=places[event.ccy], headers=sent)
+                part = places.get(event.ccy)
+                if part is None:
+                    part = places[event.ccy] = partition_of(event.ccy, self.options.partitions)
+                produce(topic, encode_event(event), key=key[0], partition=part, headers=sent)
             except BufferError:
                 self.held += 1
                 rest = list(pending.items())[done:]
@@ -276,7 +298,7 @@ class ConnectorService:
         messages = sum(each.messages for each in self.connectors)
         (before, at_s), self._before = self._before, (messages, now_s)
         ages_ns = [now_ns - each.last_frame_ns for each in self.connectors if each.last_frame_ns]
-        detail = "; ".join(each.detail for each in self.connectors if each.detail)
+        detail = "; ".join(each.detail for each in self._lines if each.detail)
         venue = m.VenueStatus(
             venue=self.options.venue,
             state="down" if is_last else self.state,
@@ -288,7 +310,7 @@ class ConnectorService:
             gaps=self.gaps,
             drops=self.lost + self.undelivered,
             rejects=dict(self.rejects),
-            ccys=list(self.options.ccys),
+            ccys=list(self.followed),
         )
         latency = {stage: m.Quantiles(p50=at[0], p99=at[1]) for stage, at in self._latency.quantiles(0.5, 0.99).items()}
         return heartbeat.Heartbeat(
@@ -319,3 +341,7 @@ class _RawTap:
 
     def sent(self, payload: bytes, now_ns: int) -> None:
         self._service.log_frame(self._key, Kind.SENT, payload, now_ns, self._opened_ns)
+
+
+def _session(venue: Venue, ccys: Sequence[str], at: int, now_ns: int) -> Session:
+    return venue.sessions(ccys, now_ns, has_books=False)[at]

@@ -20,7 +20,6 @@ from derivasys.bus.dead_letters import DeadLetters
 from derivasys.bus.records import BadRecord
 from derivasys.bus.settings import BusError
 from derivasys.bus.topics import RAW, RECORDER, SESSION_MS
-from derivasys.connect import VENUES
 from derivasys.record.recorder import Recorder
 from derivasys.record.segments import Kind
 from derivasys.services import heartbeat
@@ -110,9 +109,9 @@ class RecorderService:
         connection = (venue, key, about.opened_ns)
         number = self._connections.get(connection)
         if number is None:
-            # Of a connection opened before the log's beginning, the currencies are not known: all of the venue's.
+            # Of a connection opened before the log's beginning the currencies are not known: none named means all.
             opened = about.kind == Kind.OPENED
-            ccys = tuple(msgspec.json.decode(value)["ccys"]) if opened else VENUES[venue].ccys
+            ccys = tuple(msgspec.json.decode(value)["ccys"]) if opened else ()
             number = self._connections[connection] = self._recorder.open(about.recv_ns, venue, 0, ccys)
         if about.kind != Kind.OPENED:
             self._recorder.add(about.recv_ns, number, Kind(about.kind), value)

@@ -22,7 +22,6 @@ from derivasys.bus.records import About, BadRecord
 from derivasys.bus.settings import BusError
 from derivasys.bus.topics import PATCHES, RAW, partition_of
 from derivasys.calibrate import Rules
-from derivasys.connect import VENUES
 from derivasys.pipeline import Pipeline
 from derivasys.record.segments import Kind
 from derivasys.services.states import States
@@ -74,11 +73,11 @@ def reprocess(source: Clients, target: Clients, span: Span) -> Summary:
     states = States(int(time.time()), span.build)
     out = _Out(target, _partitions(source))
     streams = [_frames(source, venue, span, summary) for venue in venues]
-    # Of a connection whose opening is no longer in the log, the currencies are all those of the venue.
-    ccys = {venue: frozenset(VENUES[venue].ccys) for venue in venues}
+    # None named means all; of a connection whose opening is no longer in the log, they are not known.
+    ccys: dict[str, frozenset[str]] = dict.fromkeys(venues, frozenset())
 
     def is_followed(ccy: str) -> bool:
-        return any(ccy in of_venue for of_venue in ccys.values())
+        return any(not of_venue or ccy in of_venue for of_venue in ccys.values())
 
     due_ns = span.from_ns
     for frame in heapq.merge(*streams, key=lambda at: at.about.recv_ns):

@@ -14,7 +14,6 @@ import sys
 import orjson
 
 from derivasys.clock import SystemClock
-from derivasys.connect import VENUES
 from derivasys.testing.market import World
 from derivasys.testing.market.world import CCYS
 from derivasys.testing.recordings import CHAINS, load_shipped
@@ -43,8 +42,7 @@ async def serve(args: argparse.Namespace) -> None:
     wanted = tuple(args.ccy or CCYS)
     running = {}
     for name in names:
-        ccys = [ccy for ccy in wanted if ccy in VENUES[name].ccys]
-        running[name] = SERVERS[name](world, clock, ccys, args.rate / len(names))
+        running[name] = SERVERS[name](world, clock, wanted, args.rate / len(names))
         await running[name].start()
     addresses = {name: server.address for name, server in running.items()}
     label = f"Simulated market started from {world.label}"
