@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: infra-setup infra-test infra-golden up test check setup bench sim soak perf clean browser types lock format prove screenshots
+.PHONY: infra-setup infra-test infra-golden up test check setup bench sim soak cluster images perf clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -61,12 +61,19 @@ types: setup  ## generated files: JSON Schemas, the two API documents, the TypeS
 lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/build.in -o requirements/build.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/peers.in -o requirements/peers.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header infra/requirements.in -o infra/requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header infra/requirements-checkov.in -o infra/requirements-checkov.txt
 
 perf: setup browser  ## the dashboard's speed as a table, heap over ten minutes included: make perf ARGS='--heap-minutes 0'
 	cd dashboard && npm run -s perf -- $(ARGS)
+
+cluster: setup  ## the services on this machine with a real Kafka between them, dashboard included (needs Java and Maven)
+	$(BIN)/python -m derivasys.testing.cluster $(ARGS)
+
+images: setup  ## the services' image, built and tried with buildah and podman; BASE=debian where no image can be pulled
+	sh infra/images/build.sh
 
 sim: setup  ## one seeded run over failing wires: make sim SEED=7, or SEED=0:99 VENUES="okx bybit"
 	$(BIN)/python -m derivasys.testing.simulation $(SEED) $(VENUES)

@@ -17,6 +17,7 @@ import orjson
 from derivasys.config import ROOT, Config, ConfigError
 from derivasys.publish.access import AccessError, AccessRules, is_loopback, key_line, new_key, redact
 from derivasys.publish.binding import Binding
+from derivasys.services import commands as services
 
 EXIT_BAD_INPUT = 2
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -119,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="is everything here that a run needs?")
     doctor.add_argument("--port", type=int, default=8080)
     doctor.set_defaults(run=_doctor)
+
+    services.add_to(commands)
     return parser
 
 

@@ -59,7 +59,7 @@ class Rest:
         site: Path,
     ) -> None:
         self._gateway = gateway
-        self._source = source
+        self.source = source
         self._build = build
         self._health = health
         self._metrics = metrics
@@ -127,7 +127,7 @@ class Rest:
             "ccy": state.ccy,
             "epoch": feed.epoch,
             "version": state.version,
-            "source": self._source,
+            "source": self.source,
         }
 
     async def _price(self, request: Request) -> Response:

@@ -1,0 +1,1 @@
+"""Kafka between services: settings, clients, topics, and the records that travel."""

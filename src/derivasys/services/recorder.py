@@ -1,0 +1,157 @@
+"""`derivasys serve recorder`: the raw topics to a recording on disk, the same files as of one process.
+
+Offsets are committed after the bytes have been written, so that a recorder that dies goes on where the files end: what
+was read twice then is in the recording twice, and nothing is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from derivasys.bus import records
+from derivasys.bus.clients import Clients
+from derivasys.bus.dead_letters import DeadLetters
+from derivasys.bus.records import BadRecord
+from derivasys.bus.settings import BusError
+from derivasys.bus.topics import RAW, RECORDER, SESSION_MS
+from derivasys.record.recorder import Recorder
+from derivasys.record.segments import Kind
+from derivasys.services import heartbeat
+from derivasys.services.gauges import Gauges
+from derivasys.services.process import instance
+from derivasys.wire import messages as m
+
+BATCH = 2_000
+POLL_S = 0.02
+
+
+class RecorderService:
+    """Follows all raw topics and writes what they hold."""
+
+    def __init__(self, clients: Clients, folder: Path) -> None:
+        self.gauges = Gauges("recorder")
+        self.turned_s = time.monotonic()
+        self._recorder = Recorder(folder)
+        self._clients = clients
+        self._dead = DeadLetters(clients, "recorder")
+        self._pulse = heartbeat.Pulse(clients)
+        self._consumer: Consumer | None = None
+        self._connections: dict[tuple[str, bytes, int], int] = {}
+        """By venue, connector and opening."""
+        self._offsets: dict[tuple[str, int], int] = {}
+        self._upstream: dict[tuple[str, bytes], int] = {}
+        """Frames that connectors say they could not log."""
+        self._told_s = 0.0
+        self._rebalances = 0
+        self.caught_up = False
+        """Whether, when last looked, everything in the log had been taken and saved."""
+
+    async def run(self) -> None:
+        """Record until cancelled, or until the disk is full."""
+        self._consumer = self._clients.member(RECORDER, SESSION_MS)
+        prefix = self._clients.topic(RAW)
+        topics = [name for name in self._consumer.list_topics(timeout=10.0).topics if name.startswith(prefix)]
+        if not topics:
+            raise BusError(f"no topic {prefix}<venue> is there: run `derivasys topics apply` first")
+        self._consumer.subscribe(topics, on_assign=self._on_assign)
+        while True:
+            is_behind = len(self._take()) == BATCH
+            now_s = self.turned_s = time.monotonic()
+            if now_s - self._told_s >= heartbeat.EVERY_S:
+                self._told_s = now_s
+                self._save()
+                self._tell()
+            await asyncio.sleep(0.0 if is_behind else POLL_S)
+
+    async def drain(self) -> None:
+        """Write and commit what was read."""
+        self._save()
+        self._recorder.close()
+        if self._consumer is not None:
+            await asyncio.to_thread(self._consumer.close)
+        self._pulse.send(heartbeat.Heartbeat(service="recorder", instance=instance(), ts_ms=_now_ms(), is_last=True))
+        self._pulse.close(2.0)
+        self._dead.close(1.0)
+
+    def not_ready(self) -> list[str]:
+        if self._recorder.state != "recording":
+            return [f"stopped: {self._recorder.detail}"]
+        return [] if self._offsets else ["nothing recorded yet"]
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._rebalances += bool(partitions)
+
+    def _take(self) -> list[Any]:
+        assert self._consumer is not None
+        messages = self._consumer.consume(BATCH, timeout=0)
+        for message in messages:
+            if message.error() is not None:
+                continue
+            try:
+                self._record(message)
+            except BadRecord as reason:
+                self._dead.put(message, str(reason))
+            self._offsets[message.topic() or "", message.partition() or 0] = (message.offset() or 0) + 1
+        return messages
+
+    def _record(self, message: Any) -> None:
+        value = records.value_of(message)
+        about = records.about(message)
+        venue = message.topic().removeprefix(self._clients.topic(RAW))
+        key = message.key() or b""
+        self._upstream[venue, key] = about.lost
+        connection = (venue, key, about.opened_ns)
+        number = self._connections.get(connection)
+        if number is None:
+            # Of a connection opened before the log's beginning the currencies are not known: none named means all.
+            opened = about.kind == Kind.OPENED
+            ccys = tuple(msgspec.json.decode(value)["ccys"]) if opened else ()
+            number = self._connections[connection] = self._recorder.open(about.recv_ns, venue, 0, ccys)
+        if about.kind != Kind.OPENED:
+            self._recorder.add(about.recv_ns, number, Kind(about.kind), value)
+
+    def _save(self) -> None:
+        """Write what is kept, then say how far we are."""
+        self._recorder.flush()
+        if self._recorder.state != "recording" or not self._offsets or self._consumer is None:
+            return
+        at = [TopicPartition(topic, part, offset) for (topic, part), offset in self._offsets.items()]
+        try:
+            self._consumer.commit(offsets=at, asynchronous=True)
+        except KafkaException:
+            # Not ours any more, or the broker is away: what is read again is recorded again.
+            self.gauges.set("bus_errors", self._clients.errors + 1)
+
+    def _tell(self) -> None:
+        recorder = self._recorder
+        status = m.RecorderStatus(
+            state="recording" if recorder.state == "recording" else "stopped",
+            detail=recorder.detail or msgspec.UNSET,
+            records=recorder.records,
+            lost=recorder.lost + sum(self._upstream.values()),
+            bytes=recorder.bytes_written,
+        )
+        self._pulse.send(heartbeat.Heartbeat(service="recorder", instance=instance(), ts_ms=_now_ms(), recorder=status))
+        for name, value in (
+            ("recorder_bytes", recorder.bytes_written), ("recorder_records", recorder.records),
+            ("bus_lost", status.lost), ("bus_errors", self._clients.errors), ("rebalances", self._rebalances),
+            ("dead_letters", self._dead.count),
+        ):  # fmt: skip
+            self.gauges.set(name, float(value))
+        assert self._consumer is not None
+        self.caught_up = bool(self._offsets)
+        for at in self._consumer.position(self._consumer.assignment()):
+            high = self._consumer.get_watermark_offsets(at, cached=True)[1]
+            lag = max(0, high - at.offset) if high > 0 and at.offset >= 0 else 0
+            self.caught_up &= lag == 0
+            self.gauges.set("bus_lag", lag, topic=at.topic, partition=str(at.partition))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
