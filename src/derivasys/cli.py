@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-import logging
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import orjson
 
 from derivasys.config import ROOT, Config, ConfigError
+from derivasys.settings import SettingsError, load
+from derivasys.telemetry import logs
+from derivasys.telemetry.traces import TraceError
+from derivasys.vault import VaultError
 
 EXIT_BAD_INPUT = 2
 
@@ -21,10 +26,16 @@ EXIT_BAD_INPUT = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        options.loaded = load(os.environ)  # noqa: TID251 - the edge
+        settings = options.loaded.settings
+        name = settings.service or getattr(options, "service", "")
+        build = version("derivasys")
+        logs.configure(
+            settings.log, settings.log_level, service=name, environment=settings.environment, build=build
+        )  # fmt: skip
         code: int = options.run(options)
-    except ConfigError as error:
+    except (ConfigError, SettingsError, VaultError, TraceError) as error:
         return _complain(str(error))
     except BrokenPipeError:
         # The reader of our output has gone (`… | head`): not an error of ours.
@@ -121,7 +132,8 @@ def _up(options: argparse.Namespace) -> int:
             cycle_ms=options.cycle_ms,
             has_books=options.books,
             record=options.record,
-        )
+        ),
+        loaded=options.loaded,
     )
     return 0
 
@@ -163,7 +175,7 @@ def _replay(options: argparse.Namespace) -> int:
             config = Config(
                 source="replay", host=options.host, port=options.port, speed=speed, venues=recordings.venues(span)
             )
-            service.run(config, recordings.opener(span))
+            service.run(config, recordings.opener(span), options.loaded)
             return 0
         with options.out.open("wb") if options.out else contextlib.nullcontext() as out:
             summary = recordings.replay_fast(span, out)

@@ -22,11 +22,13 @@ import uvicorn
 from derivasys.config import Config, ConfigError
 from derivasys.latency import Latency
 from derivasys.metrics import Metrics
+from derivasys.observe import Observer
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
 from derivasys.publish.websocket import uvicorn_protocol
 from derivasys.record.recorder import Recorder
 from derivasys.record.segments import Kind
+from derivasys.settings import Loaded, load
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
 from derivasys.surface import REJECTED
 from derivasys.warm_up import warm_up
@@ -36,6 +38,8 @@ from derivasys.wire.state import state_of
 log = logging.getLogger("derivasys")
 
 STATUS_EVERY_S = 1.0
+CYCLE_S_MAX = 5.0
+"""Without a cycle for so long the service is not ready; the watchdog ends it later."""
 BUILD = version("derivasys")
 _STATES: tuple[m.FeedState, ...] = ("live", "connecting", "stale", "down")
 """From best to worst."""
@@ -48,11 +52,13 @@ Opener = Callable[[Config, Callable[[], int], OnFrame], Awaitable[Origin]]
 class Service:
     """The whole of `derivasys up`."""
 
-    def __init__(self, config: Config, opener: Opener = open_origin) -> None:
+    def __init__(self, config: Config, opener: Opener = open_origin, loaded: Loaded | None = None) -> None:
         self.config = config
+        self.observer = Observer(loaded or load({}), "up", BUILD, _now_ms)
         self._opener = opener
         self.latency = Latency()
         self.metrics = Metrics()
+        self.metrics.registry.register(self.observer.telemetry)
         self.gateway = Gateway(time.monotonic, _now_ms)
         self.epoch = f"{time.time_ns():x}"
         self.origin: Origin
@@ -68,6 +74,7 @@ class Service:
         self._decode_ns = 0
         self._messages_before: dict[str, int] = {}
         self._status_at_s = time.monotonic()
+        self._cycled_s = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
@@ -94,6 +101,8 @@ class Service:
             feed.start(partial(self._start_line, at, feed))
         self._start(self._run_cycles())
         self._start(self._run_status())
+        for each in self.observer.background():
+            self._start(each)
         print(f"DerivaSys {BUILD} · {self.origin.kind.upper()} · {self.origin.label}", flush=True)
         print(f"Open {self.address}", flush=True)
         try:
@@ -134,6 +143,7 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.observer.close()
         for feed in self.origin.feeds:
             for server in feed.servers:
                 await server.stop()
@@ -168,6 +178,8 @@ class Service:
     def cycle(self) -> None:
         """Calibrate what is dirty and publish it."""
         frames, self._frames = self._frames, []
+        self.observer.watchdog.beat()
+        self._cycled_s = time.monotonic()
         if frames:
             self.latency.add("decode", self._decode_ns / len(frames) / 1e6)
             self._decode_ns = 0
@@ -179,6 +191,7 @@ class Service:
                 self.recorder.add(now_ns, self._cycle_taps[at], Kind.CYCLE)
             for surface in feed.pipeline.drain(now_ns):
                 published = True
+                self.observer.surface(surface, time.time_ns())
                 started = time.perf_counter_ns()
                 if surface.ccy not in self.gateway.feeds:
                     self.gateway.add_feed(surface.ccy, self.epoch)
@@ -201,6 +214,7 @@ class Service:
             status = self._status()
             self.gateway.publish_status(msgspec.json.encode(status))
             self.metrics.update(self, status)
+            self._report(status)
             await asyncio.sleep(STATUS_EVERY_S)
 
     def _status(self) -> m.StatusMessage:
@@ -223,6 +237,23 @@ class Service:
             recorder=_recorder_status(self.recorder),
             build=BUILD,
         )
+
+    def _report(self, status: m.StatusMessage) -> None:
+        """Set the metrics that alarms look at."""
+        telemetry, gateway = self.observer.telemetry, self.gateway
+        for feed in self.origin.feeds:
+            now_ns = feed.clock.now_ns()
+            self.observer.freshness(feed.pipeline.chains.values(), now_ns)
+            for ccy, surface in feed.pipeline.surfaces.items():
+                self.observer.quality(surface)
+                telemetry.set("SnapshotAgeSeconds", max(0.0, (now_ns - surface.now_ns) / 1e9), ccy)
+        telemetry.set("QueueDepth", len(self._frames), "frames")
+        telemetry.set("CycleSaturation", self.latency.quantiles(0.5).get("cycle", [0.0])[0] / self.config.cycle_ms)
+        telemetry.set("Connections", gateway.clients)
+        telemetry.set("DroppedMessages", gateway.skipped, "slow_client")
+        telemetry.set("DroppedMessages", sum(sum(v.rejects.values()) for v in status.venues), "undecodable")
+        for venue in status.venues:
+            telemetry.set("Reconnects", venue.reconnects, venue.venue)
 
     def _venue_status(self, venue: str, passed_s: float) -> m.VenueStatus:
         """Join a venue's connections, of which a replay has one for each recorded instant."""
@@ -259,6 +290,8 @@ class Service:
     def _not_ready(self) -> list[str]:
         """Return why the service should not be relied on now."""
         reasons = []
+        if time.monotonic() - self._cycled_s > CYCLE_S_MAX:
+            reasons.append("the calibration stands still")
         for venue in self.origin.venues:
             status = self._venue_states(venue)
             if status != "live":
@@ -340,8 +373,8 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def run(config: Config, opener: Opener = open_origin) -> None:
+def run(config: Config, opener: Opener = open_origin, loaded: Loaded | None = None) -> None:
     """Run the service until it is told to stop."""
     import uvloop
 
-    uvloop.run(Service(config, opener).run())
+    uvloop.run(Service(config, opener, loaded).run())
