@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from derivasys.config import ROOT, Config, ConfigError
-from derivasys.settings import SettingsError, load
+from derivasys.settings import SettingsError, load, logins
 from derivasys.telemetry import logs
 from derivasys.telemetry.traces import TraceError
 from derivasys.vault import VaultError
@@ -132,6 +132,7 @@ def _up(options: argparse.Namespace) -> int:
             cycle_ms=options.cycle_ms,
             has_books=options.books,
             record=options.record,
+            logins=logins(options.loaded),
         ),
         loaded=options.loaded,
     )

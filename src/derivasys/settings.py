@@ -9,7 +9,7 @@ holds one. What a person says on the command line is `derivasys.config`.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from derivasys.connect import VENUES
+from derivasys.connect.login import Credentials, Login
 from derivasys.vault import KINDS, Vault, VaultError, is_reference
 
 PREFIX = "DERIVASYS_"
@@ -94,6 +95,24 @@ def load(environ: Mapping[str, str], vault: Vault | None = None) -> Loaded:
         raise SettingsError(f"settings: {error} ({_where(values, sources, str(error))})") from None
     _check_secrets(settings, sources)
     return Loaded(settings, sources, vault)
+
+
+def logins(loaded: Loaded) -> dict[str, Login]:
+    """Return the credentials by venue, read from the vault whenever they are asked for. Raises VaultError."""
+
+    def reader(reference: str) -> Callable[[], Credentials | None]:
+        def read() -> Credentials | None:
+            fields = loaded.vault.fields(reference)
+            if not fields.get("client_id") or not fields.get("client_secret"):
+                return None  # made, and not yet filled by hand
+            return Credentials(fields["client_id"], fields["client_secret"])
+
+        return read
+
+    made = {venue: Login(reader(reference)) for venue, reference in loaded.settings.credentials.items()}
+    for login in made.values():
+        assert login.credentials is None or login.credentials.client_id  # read once, so that a fault is told at start
+    return made
 
 
 def _read(path: Path) -> dict[str, Any]:
