@@ -109,6 +109,20 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true")
     bench.set_defaults(run=_bench)
 
+    canary = commands.add_parser("canary", help="look at a deployment as a client does, and judge it")
+    canary.add_argument("url", metavar="URL", help="ws:// or wss:// address of the socket")
+    canary.add_argument("--every", type=float, metavar="S", help="again and again; default: once, exit 1 when it fails")
+    canary.add_argument("--watch", type=float, default=5.0, metavar="S", help="how long to listen")
+    canary.add_argument("--age", type=float, default=10.0, metavar="S", help="oldest surface that is fresh")
+    canary.add_argument("--latency", type=float, default=2000.0, metavar="MS")
+    canary.add_argument("--live", action="store_true", help="fail on a replay or a simulation")
+    canary.add_argument("--key", metavar="REF", help="reference to an API key: file:…, secretsmanager:…, ssm:…")
+    canary.set_defaults(run=_canary)
+
+    probe = commands.add_parser("probe", help="exit 0 when an address answers 200: for a container's health check")
+    probe.add_argument("url", metavar="URL")
+    probe.set_defaults(run=_probe)
+
     doctor = commands.add_parser("doctor", help="is everything here that a run needs?")
     doctor.add_argument("--port", type=int, default=8080)
     doctor.set_defaults(run=_doctor)
@@ -276,11 +290,37 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def _canary(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from derivasys import watch
+
+    if not options.url.startswith(("ws://", "wss://")):
+        return _complain(f"{options.url}: not a ws:// or wss:// address")
+    key = options.loaded.vault.get(options.key).strip() if options.key else ""
+    return asyncio.run(watch.canary(options, options.loaded, key))
+
+
+def _probe(options: argparse.Namespace) -> int:
+    import httpx
+
+    # A container asks itself: the certificate on its own loopback proves nothing.
+    is_own = httpx.URL(options.url).host in ("127.0.0.1", "localhost", "::1")
+    try:
+        reply = httpx.get(options.url, timeout=4.0, verify=not is_own)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        print(f"{options.url}: {error or type(error).__name__}", file=sys.stderr)
+        return 1
+    if reply.status_code != 200:
+        print(f"{options.url}: HTTP {reply.status_code} {reply.text[:500]}", file=sys.stderr)
+    return 0 if reply.status_code == 200 else 1
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from derivasys.doctor import examine
 
     failed = False
-    for finding in examine(options.port):
+    for finding in examine(options.port, options.loaded):
         print(f"{finding.level:>4}  {finding.what}", flush=True)
         failed = failed or finding.level == "fail"
     return 1 if failed else 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 
 import orjson
@@ -57,3 +60,19 @@ def test_the_same_metrics_are_shown_to_prometheus(observed):
 def test_readiness_tells_its_build_apart_from_health(observed):
     assert observed.get("/healthz").status_code == 200
     assert version("derivasys") in observed.get("/status").text
+
+
+def test_the_canary_finds_a_simulated_run_good_and_no_live_market(observed):
+    command = [sys.executable, "-m", "derivasys.cli", "canary", observed.ws, "--watch", "1"]
+    environment = {**os.environ, "DERIVASYS_METRICS": "emf", "DERIVASYS_ENVIRONMENT": "dev"}
+    good = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60, env=environment)
+    assert good.returncode == 0, good.stdout
+    line, *documents = [orjson.loads(each) for each in good.stdout.splitlines()]
+    assert line["fitted"] > 5
+    assert line["problems"] == {}
+    assert {document["Check"] for document in documents if "Check" in document} == {
+        "freshness", "sequence", "certificate", "latency",
+    }  # fmt: skip
+    live = subprocess.run([*command, "--live"], capture_output=True, check=False, text=True, timeout=60)
+    assert live.returncode == 1
+    assert "simulated" in live.stdout

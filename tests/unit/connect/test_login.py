@@ -8,6 +8,7 @@ import random
 
 import orjson
 import pytest
+
 from derivasys.clock import RecordedClock
 from derivasys.connect import VENUES
 from derivasys.connect.deribit import DeribitSession
@@ -20,9 +21,7 @@ from derivasys.testing.recordings import load_shipped
 
 SECRET = "sentinel-secret-5d1c"
 GOOD = Credentials("local-id", SECRET)
-LISTING = orjson.dumps(
-    {"result": [{"instrument_name": "BTC-1JAN30-100-C", "kind": "option", "base_currency": "BTC"}]}
-)
+LISTING = orjson.dumps({"result": [{"instrument_name": "BTC-1JAN30-100-C", "kind": "option", "base_currency": "BTC"}]})
 
 
 def test_credentials_show_nothing():
@@ -51,7 +50,7 @@ def answer(session: DeribitSession, call: dict, now_ns: int = 0, **body: object)
 
 
 def test_subscriptions_to_raw_channels_wait_for_the_login():
-    session, (heartbeat, auth) = opened(Login(lambda: GOOD))
+    session, (_heartbeat, auth) = opened(Login(lambda: GOOD))
     assert auth["method"] == "public/auth"
     assert SECRET not in str(auth)
     assert session.tick(1) == []
