@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: infra-setup infra-test infra-golden up test check setup bench sim clean browser types lock format prove screenshots
+.PHONY: sbom infra-setup infra-test infra-golden up test check setup bench sim clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -74,6 +74,9 @@ infra-setup:  ## infra/.venv and infra/.venv-checkov: the CDK, Helm and what che
 
 infra-test: infra-setup  ## the deployment, checked without an account
 	infra/.venv/bin/python -m pytest -c infra/pytest.ini infra
+
+sbom: setup infra-setup  ## build/sbom: what the product is made of, and whether every licence may be there
+	$(BIN)/python scripts/sbom.py
 
 infra-golden: infra-setup  ## listings of rights and rendered charts, written anew: look at the difference
 	INFRA_GOLDEN=write infra/.venv/bin/python -m pytest -c infra/pytest.ini infra

@@ -78,9 +78,8 @@ def _readable(vault: Vault, what: str, reference: str) -> Finding:
             fields = vault.fields(reference)
             missing = [name for name in ("client_id", "client_secret") if not fields.get(name)]
             if missing:
-                return Finding(
-                    "note", f"{what}: {reference} has no {' and no '.join(missing)}: the public feed is used"
-                )
+                lack = " and no ".join(missing)
+                return Finding("note", f"{what}: {reference} has no {lack}: the public feed is used")
         else:
             vault.get(reference)
     except VaultError as error:
