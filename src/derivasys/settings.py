@@ -24,7 +24,14 @@ PREFIX = "DERIVASYS_"
 FILE = "DERIVASYS_SETTINGS"
 SECRET = ("credentials", "api_keys", "tls")
 """Settings whose values are references, always."""
-NOT_OURS = ("DERIVASYS_DATA", "DERIVASYS_TOPIC_PREFIX", "DERIVASYS_PARTITIONS", "DERIVASYS_REPLICATION")
+NOT_OURS = (
+    "DERIVASYS_DATA",
+    "DERIVASYS_FIXTURES",
+    "DERIVASYS_EXAMPLES",
+    "DERIVASYS_TOPIC_PREFIX",
+    "DERIVASYS_PARTITIONS",
+    "DERIVASYS_REPLICATION",
+)
 """Variables with this prefix that others read: the tests' data, and the Kafka settings."""
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
