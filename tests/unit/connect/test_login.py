@@ -124,7 +124,7 @@ async def test_raw_quotes_come_after_a_login_and_nothing_of_it_leaves_the_connec
         return made
 
     endpoint = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")
-    connector = Connector("deribit", endpoint, session, clock, lambda _, p, n: frames.append(p), random.Random(1))
+    connector = Connector("deribit", endpoint, session, clock, lambda _, p, n: frames.append(p) or (), random.Random(1))
     connector.tap = tap
     task = asyncio.create_task(connector.run())
     try:
@@ -156,7 +156,7 @@ async def test_a_wrong_secret_is_refused_by_the_local_server_and_the_public_feed
         return made
 
     endpoint = Endpoint(ws=f"ws://{server.address}", http=f"http://{server.address}")
-    connector = Connector("deribit", endpoint, session, clock, lambda _, p, n: frames.append(p), random.Random(1))
+    connector = Connector("deribit", endpoint, session, clock, lambda _, p, n: frames.append(p) or (), random.Random(1))
     task = asyncio.create_task(connector.run())
     try:
         async with asyncio.timeout(60):
