@@ -6,10 +6,12 @@ import argparse
 import contextlib
 import importlib.util
 import logging
+import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import orjson
@@ -18,9 +20,12 @@ from derivasys.config import ROOT, Config, ConfigError
 from derivasys.publish.access import AccessError, AccessRules, is_loopback, key_line, new_key, redact
 from derivasys.publish.binding import Binding
 from derivasys.services import commands as services
+from derivasys.settings import SettingsError, load, logins
+from derivasys.telemetry import logs
+from derivasys.telemetry.traces import TraceError
+from derivasys.vault import VaultError
 
 EXIT_BAD_INPUT = 2
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 CONNECTIONS_PER_ADDRESS = 100
 REQUESTS_PER_S = 50.0
 """Limits of one address where other machines can connect."""
@@ -29,12 +34,18 @@ REQUESTS_PER_S = 50.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_Keyless(LOG_FORMAT))
     try:
+        options.loaded = load(os.environ)  # noqa: TID251 - the edge
+        settings = options.loaded.settings
+        name = settings.service or getattr(options, "service", "")
+        build = version("derivasys")
+        logs.configure(
+            settings.log, settings.log_level, service=name, environment=settings.environment, build=build
+        )  # fmt: skip
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(_Keyless(handler.formatter or logging.Formatter()))
         code: int = options.run(options)
-    except ConfigError as error:
+    except (ConfigError, SettingsError, VaultError, TraceError) as error:
         return _complain(str(error))
     except BrokenPipeError:
         # The reader of our output has gone (`… | head`): not an error of ours.
@@ -44,10 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Keyless(logging.Formatter):
-    """Takes API keys out of every log line, tracebacks included."""
+    """Takes API keys out of every line of another formatter, tracebacks included."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record).encode(errors="replace")).decode()
+        return redact(self._inner.format(record).encode(errors="replace")).decode()
 
 
 def _complain(message: str) -> int:
@@ -116,6 +131,19 @@ def _parser() -> argparse.ArgumentParser:
     key = commands.add_parser("key", help="a new API key: the key on stderr, its line for --api-keys on stdout")
     key.add_argument("name", metavar="NAME", help="whose it is; shown nowhere but in the file")
     key.set_defaults(run=_key)
+    canary = commands.add_parser("canary", help="look at a deployment as a client does, and judge it")
+    canary.add_argument("url", metavar="URL", help="ws:// or wss:// address of the socket")
+    canary.add_argument("--every", type=float, metavar="S", help="again and again; default: once, exit 1 when it fails")
+    canary.add_argument("--watch", type=float, default=5.0, metavar="S", help="how long to listen")
+    canary.add_argument("--age", type=float, default=10.0, metavar="S", help="oldest surface that is fresh")
+    canary.add_argument("--latency", type=float, default=2000.0, metavar="MS")
+    canary.add_argument("--live", action="store_true", help="fail on a replay or a simulation")
+    canary.add_argument("--key", metavar="REF", help="reference to an API key: file:…, secretsmanager:…, ssm:…")
+    canary.set_defaults(run=_canary)
+
+    probe = commands.add_parser("probe", help="exit 0 when an address answers 200: for a container's health check")
+    probe.add_argument("url", metavar="URL")
+    probe.set_defaults(run=_probe)
 
     doctor = commands.add_parser("doctor", help="is everything here that a run needs?")
     doctor.add_argument("--port", type=int, default=8080)
@@ -200,7 +228,9 @@ def _up(options: argparse.Namespace) -> int:
             cycle_ms=options.cycle_ms,
             has_books=options.books,
             record=options.record,
-        )
+            logins=logins(options.loaded),
+        ),
+        loaded=options.loaded,
     )
     return 0
 
@@ -246,7 +276,7 @@ def _replay(options: argparse.Namespace) -> int:
                 speed=speed,
                 venues=recordings.venues(span),
             )
-            service.run(config, recordings.opener(span))
+            service.run(config, recordings.opener(span), options.loaded)
             return 0
         with options.out.open("wb") if options.out else contextlib.nullcontext() as out:
             summary = recordings.replay_fast(span, out)
@@ -346,11 +376,37 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def _canary(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from derivasys import watch
+
+    if not options.url.startswith(("ws://", "wss://")):
+        return _complain(f"{options.url}: not a ws:// or wss:// address")
+    key = options.loaded.vault.get(options.key).strip() if options.key else ""
+    return asyncio.run(watch.canary(options, options.loaded, key))
+
+
+def _probe(options: argparse.Namespace) -> int:
+    import httpx
+
+    # A container asks itself: the certificate on its own loopback proves nothing.
+    is_own = httpx.URL(options.url).host in ("127.0.0.1", "localhost", "::1")
+    try:
+        reply = httpx.get(options.url, timeout=4.0, verify=not is_own)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        print(f"{options.url}: {error or type(error).__name__}", file=sys.stderr)
+        return 1
+    if reply.status_code != 200:
+        print(f"{options.url}: HTTP {reply.status_code} {reply.text[:500]}", file=sys.stderr)
+    return 0 if reply.status_code == 200 else 1
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from derivasys.doctor import examine
 
     failed = False
-    for finding in examine(options.port):
+    for finding in examine(options.port, options.loaded):
         print(f"{finding.level:>4}  {finding.what}", flush=True)
         failed = failed or finding.level == "fail"
     return 1 if failed else 0

@@ -40,6 +40,10 @@ class Cycles:
         """Turns that came a whole cycle late."""
         self.published: Callable[[str, int, Cycle], None] | None = None
         """Told of every cycle that published: currency, version, times. For benchmarks."""
+        self.turned: Callable[[], None] | None = None
+        """Told of every turn."""
+        self.fitted: Callable[[Surface], None] | None = None
+        """Told of every surface, before it is published."""
         self._origin = origin
         self._gateway = gateway
         self._epoch = epoch
@@ -85,6 +89,8 @@ class Cycles:
                 await asyncio.sleep(max(0.0, wait_s))
                 if turn is not None:
                     self.turn(*turn)
+                if self.turned is not None:
+                    self.turned()
                 if self._recorder is not None:
                     self._recorder.tick(time.monotonic())
                 count += 1
@@ -103,6 +109,8 @@ class Cycles:
             self._recorder.add(now_ns, self._taps[at], Kind.CYCLE, ccy.encode())
         frames = self.waterfall.take(ccy)
         for surface in feed.pipeline.drain(now_ns, lambda name: name == ccy):
+            if self.fitted is not None:
+                self.fitted(surface)
             self._publish(surface, frames, started_ns)
 
     def _publish(self, surface: Surface, frames: list[Frame], started_ns: int) -> None:

@@ -20,20 +20,24 @@ from derivasys.config import Config, ConfigError
 from derivasys.cycles import Cycles
 from derivasys.latency import Latency
 from derivasys.metrics import Metrics
+from derivasys.observe import Observer
 from derivasys.publish.access import Access
 from derivasys.publish.binding import ListenError
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
 from derivasys.publish.server import GatewayServer, address_of, listen, open_access
 from derivasys.record.recorder import Recorder
+from derivasys.settings import Loaded, load
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
-from derivasys.surface import REJECTED
+from derivasys.surface import REJECTED, Surface
 from derivasys.warm_up import warm_up
 from derivasys.wire import messages as m
 
 log = logging.getLogger("derivasys")
 
 STATUS_EVERY_S = 1.0
+CYCLE_S_MAX = 5.0
+"""Without a cycle for so long the service is not ready; the watchdog ends it later."""
 BUILD = version("derivasys")
 _STATES: tuple[m.FeedState, ...] = ("live", "connecting", "stale", "down")
 """From best to worst."""
@@ -46,10 +50,12 @@ Opener = Callable[[Config, Callable[[], int], OnFrame], Awaitable[Origin]]
 class Service:
     """The whole of `derivasys up`."""
 
-    def __init__(self, config: Config, opener: Opener = open_origin) -> None:
+    def __init__(self, config: Config, opener: Opener = open_origin, loaded: Loaded | None = None) -> None:
         self.config = config
+        self.observer = Observer(loaded or load({}), "up", BUILD, _now_ms)
         self._opener = opener
         self.metrics = Metrics()
+        self.metrics.registry.register(self.observer.telemetry)
         self.gateway = Gateway(time.monotonic, _now_ms)
         self.origin: Origin
         self.cycles: Cycles
@@ -58,6 +64,7 @@ class Service:
         self.server: GatewayServer
         self._messages_before: dict[str, int] = {}
         self._status_at_s = time.monotonic()
+        self._cycled_s = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -77,6 +84,7 @@ class Service:
         warm_up()
         self.origin = await self._opener(self.config, time.perf_counter_ns, self._on_frame)
         self.cycles = Cycles(self.origin, self.gateway, f"{time.time_ns():x}", self.config.cycle_ms)
+        self.cycles.turned, self.cycles.fitted = self._turned, self._fitted
         if self.config.record is not None:
             self._record(self.config.record)
         rest = Rest(
@@ -94,6 +102,8 @@ class Service:
             feed.start(partial(self._start_line, at, feed))
         self._start(self.cycles.run())
         self._start(self._run_status())
+        for each in self.observer.background():
+            self._start(each)
         print(f"DerivaSys {BUILD} · {self.origin.kind.upper()} · {self.origin.label}", flush=True)
         print(f"Open {self.address}", flush=True)
         try:
@@ -134,11 +144,19 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.observer.close()
         for feed in self.origin.feeds:
             for server in feed.servers:
                 await server.stop()
         if self.recorder is not None:
             self.recorder.close()
+
+    def _turned(self) -> None:
+        self.observer.watchdog.beat()
+        self._cycled_s = time.monotonic()
+
+    def _fitted(self, surface: Surface) -> None:
+        self.observer.surface(surface, time.time_ns())
 
     # --- status ---
 
@@ -148,6 +166,7 @@ class Service:
             self.gateway.publish_status(msgspec.json.encode(status))
             self.metrics.update(self, status)
             self.cycles.waterfall.tick()
+            self._report(status)
             await asyncio.sleep(STATUS_EVERY_S)
 
     def _status(self) -> m.StatusMessage:
@@ -205,6 +224,23 @@ class Service:
             transit_ms=msgspec.UNSET if transit is None else m.Quantiles(p50=transit[0], p99=transit[1]),
         )
 
+    def _report(self, status: m.StatusMessage) -> None:
+        """Set the metrics that alarms look at."""
+        telemetry, gateway = self.observer.telemetry, self.gateway
+        for feed in self.origin.feeds:
+            now_ns = feed.clock.now_ns()
+            self.observer.freshness(feed.pipeline.chains.values(), now_ns)
+            for ccy, surface in feed.pipeline.surfaces.items():
+                self.observer.quality(surface)
+                telemetry.set("SnapshotAgeSeconds", max(0.0, (now_ns - surface.now_ns) / 1e9), ccy)
+        telemetry.set("QueueDepth", self.cycles.waterfall.waiting, "frames")
+        telemetry.set("CycleSaturation", self.latency.quantiles(0.5).get("cycle", [0.0])[0] / self.config.cycle_ms)
+        telemetry.set("Connections", gateway.clients)
+        telemetry.set("DroppedMessages", gateway.skipped, "slow_client")
+        telemetry.set("DroppedMessages", sum(sum(v.rejects.values()) for v in status.venues), "undecodable")
+        for venue in status.venues:
+            telemetry.set("Reconnects", venue.reconnects, venue.venue)
+
     def _venue_status(self, venue: str, passed_s: float, quantiles: dict[str, list[float]]) -> m.VenueStatus:
         """Join a venue's connections, of which a replay has one for each recorded instant."""
         feeds = [feed for feed in self.origin.feeds if any(c.venue == venue for c in feed.connectors)]
@@ -241,6 +277,8 @@ class Service:
     def _not_ready(self) -> list[str]:
         """Return why the service should not be relied on now."""
         reasons = []
+        if time.monotonic() - self._cycled_s > CYCLE_S_MAX:
+            reasons.append("the calibration stands still")
         for venue in self.origin.venues:
             status = self._venue_states(venue)
             if status != "live":
@@ -284,8 +322,8 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def run(config: Config, opener: Opener = open_origin) -> None:
+def run(config: Config, opener: Opener = open_origin, loaded: Loaded | None = None) -> None:
     """Run the service until it is told to stop."""
     import uvloop
 
-    uvloop.run(Service(config, opener).run())
+    uvloop.run(Service(config, opener, loaded).run())

@@ -105,7 +105,7 @@ class Runtime(cdk.Stack):
         config = self.config
         sizes = config.services.recorder
         definition = task(
-            self, self.parts, "canary", ["canary", f"wss://{config.names.live}/ws", "--every", "60"],
+            self, self.parts, "canary", ["canary", f"wss://{config.names.live}/ws", "--every", "60", "--live"],
             tasks=sizes, is_server=False,
         )  # fmt: skip
         service(self, self.parts, definition, "canary", "connector", sizes, is_outer=True)
