@@ -91,7 +91,7 @@ def event_key(event: Event) -> str:
         case Trade():
             return f"trade|{event.contract.venue}|{event.contract.symbol}"
         case Forward():
-            return f"forward|{event.venue}|{event.ccy}|{event.expiry}"
+            return f"forward|{event.venue}|{event.ccy}|{event.expiry}|{event.series}"
         case Index():
             return f"index|{event.venue}|{event.ccy}|{event.symbol}"
         case Gap():

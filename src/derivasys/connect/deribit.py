@@ -23,7 +23,8 @@ from derivasys.connect.subscriptions import RelistTimer, Subscriptions
 VENUE = "deribit"
 PRODUCTION = Endpoint(ws="wss://streams.deribit.com", http="https://www.deribit.com")
 _REST = "/api/v2"
-INVERSE_CCYS = ("BTC", "ETH")
+LISTING = f"{_REST}/public/get_instruments?currency=any&kind={{kind}}&expired=false"
+"""One call lists a kind of all currencies: nobody needs to know which coins have contracts of their own."""
 CHANNELS_PER_CALL = 400
 CALL_BYTES_MAX = 28_000
 """A request may have 32 kB; the envelope takes some."""
@@ -69,8 +70,6 @@ class DeribitSession:
         """When to log in again."""
         self._ccys = frozenset(ccys)
         self._has_books = has_books
-        # Inverse contracts are listed under their coin, all linear ones under USDC.
-        self._settlements = [ccy for ccy in ccys if ccy in INVERSE_CCYS] + ["USDC"]
         self._pending: dict[int, _Pending] = {}
         self._next_id = 1
         self._budget = Budget(SUBSCRIBE_POOL, SUBSCRIBE_REFILL, SUBSCRIBE_COST, now_ns)
@@ -83,11 +82,7 @@ class DeribitSession:
     # --- listing ---
 
     def _relist(self, now_ns: int) -> None:
-        self.relisting = [
-            f"{_REST}/public/get_instruments?currency={settlement}&kind={kind}&expired=false"
-            for settlement in self._settlements
-            for kind in ("option", "future")
-        ]
+        self.relisting = [LISTING.format(kind=kind) for kind in ("option", "future")]
         self._timer.restart(now_ns)
 
     def listed(self, path: str, payload: bytes, now_ns: int) -> None:
@@ -101,13 +96,15 @@ class DeribitSession:
         if self._has_books:
             channels += [_book(row.instrument_name) for row in rows if row.kind == "option"]
         channels += dict.fromkeys(f"deribit_price_index.{row.price_index}" for row in rows if row.price_index)
-        for settlement in self._settlements:
+        # Prints and lives of inverse contracts come under their coin, those of all linear ones under USDC.
+        for settlement in sorted({row.settlement() for row in rows if row.kind == "option"}):
             channels += [
                 f"instrument.state.option.{settlement}",
                 f"instrument.creation.option.{settlement}",
                 f"trades.option.{settlement}.{self._interval}",
             ]
-        channels.append("platform_state")
+        if rows:
+            channels.append("platform_state")
         self._channels.want((channel, _stream_of(channel)) for channel in channels)
 
     # --- conversation ---
@@ -270,6 +267,12 @@ class _ListingRow(Struct):
     kind: str
     base_currency: str = ""
     price_index: str | None = None
+    settlement_currency: str = ""
+
+    def settlement(self) -> str:
+        """Return what the contract settles in; listings of before 2022 leave it to the name."""
+        quote = self.instrument_name.partition("-")[0].partition("_")[2]
+        return self.settlement_currency or quote or self.base_currency
 
 
 class _Listing(Struct):
@@ -324,5 +327,6 @@ def _use_login(session: Session, login: Login) -> None:
     session.login = login
 
 
-_ALL_OPTIONS = f"{_REST}/public/get_instruments?currency=any&kind=option&expired=false"
-ENTRY = Venue(VENUE, PRODUCTION, f"{_REST}/public/test", (_ALL_OPTIONS,), _coins, _sessions, _use_login)
+ENTRY = Venue(
+    VENUE, PRODUCTION, f"{_REST}/public/test", (LISTING.format(kind="option"),), _coins, _sessions, _use_login
+)

@@ -12,10 +12,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from derivasys.connect import VENUES
 from derivasys.testing.fleet import Fleet, Process
 from derivasys.testing.kafka import Cluster, KafkaUnavailable
 
-VENUES = ("deribit", "okx", "bybit", "binance")
 RESTART_S = 1.0
 
 

@@ -6,7 +6,7 @@ from tests.boards import DAY_MS, NOW_NS, WEEK_MS, smile_board
 
 from derivasys.bus import records, trace
 from derivasys.bus.records import About, BadRecord, Stamp, Times
-from derivasys.messages import Gap, Instrument, Mark, Quote, Status, Trade
+from derivasys.messages import Forward, Gap, Instrument, Mark, Quote, Status, Trade
 from derivasys.pipeline import Pipeline
 from derivasys.wire.state import state_of
 
@@ -139,3 +139,8 @@ def test_raw_frames_say_what_they_are():
     assert records.about(Record(b"", [("about", about.pack())])) == about
     with pytest.raises(BadRecord, match="no header `about`"):
         records.about(Record(b""))
+
+
+def test_the_forwards_of_two_series_do_not_replace_each_other():
+    keys = {records.event_key(Forward("bybit", "x", "BTC", 7, 1, 1, 100.0, series)) for series in ("USDC", "USDT")}
+    assert len(keys) == 2
