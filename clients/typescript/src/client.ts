@@ -4,7 +4,7 @@
  * memory.
  */
 import type { ClientMessage, SiteConfig } from './messages.js'
-import { type Cut, Session, type View } from './session.js'
+import { type Cut, Session, type Subscription, type View } from './session.js'
 
 const TICK_MS = 250
 /** A gateway whose /config.json does not answer is tried again. */
@@ -21,7 +21,7 @@ export interface Socket {
   addEventListener(type: 'error', listener: () => void): void
 }
 
-export interface ClientOptions {
+export interface ClientOptions extends Subscription {
   ccy?: string
   /** Needed where there is no global WebSocket: Node before 22. */
   WebSocket?: new (url: string) => Socket
@@ -49,7 +49,7 @@ export class Client {
   constructor(base: string | URL, options: ClientOptions = {}) {
     this.base = String(base)
     this.options = options
-    this.session = new Session(options.ccy ?? 'BTC')
+    this.session = new Session(options.ccy ?? 'BTC', options)
     this.ticker = setInterval(() => this.tick(), TICK_MS)
     void this.connect()
   }
@@ -70,6 +70,11 @@ export class Client {
   /** What is held cannot be used: asks the server for fresh snapshots. */
   refresh(): void {
     this.send(this.session.refresh(Date.now()))
+  }
+
+  /** Another rate or other conventions of deltas and flies, without a refit. */
+  choose(subscription: Omit<Subscription, 'channels'>): void {
+    this.send(this.session.choose(subscription))
   }
 
   /** The network is back: do not wait for the next attempt. */
@@ -129,7 +134,7 @@ export class Client {
       url = new URL(config.ws_url ?? config.ws_path, url)
       url.protocol = url.protocol.replace('http', 'ws')
     }
-    url.searchParams.set('ccy', this.session.feed.ccy)
+    for (const [name, value] of Object.entries(this.session.query())) url.searchParams.set(name, value)
     return url
   }
 

@@ -167,4 +167,23 @@ describe('client', () => {
     expect(gateway.requests[0]).toEqual({ type: 'select_currency', ccy: 'ETH' })
     expect(client.view().cut).toBeUndefined()
   })
+
+  it('chooses channels, rate and conventions by the address, and again after a reconnect', async () => {
+    const gateway = await Gateway.start()
+    open.gateway = gateway
+    const client = new Client(gateway.base, { WebSocket, ccy: 'BTC', channels: ['surface', 'fit'], rateMs: 1000, fly: 'half' })
+    open.client = client
+    const cuts = client.cuts()
+    await gateway.until(() => gateway.sockets.length === 1)
+    expect(gateway.queries).toEqual(['/ws?ccy=BTC&channels=surface%2Cfit%2Cstatus&rate_ms=1000&fly=half'])
+    gateway.say(status(), surface({ version: 10 }), fit({ version: 10 }))
+    expect(Object.keys(await next(cuts))).toEqual(expect.arrayContaining(['surface', 'fit']))
+    expect(client.view().connection.state).toBe('live')
+    client.choose({ delta: 'premium_adjusted', rateMs: 50 })
+    await gateway.until(() => gateway.requests.length === 1)
+    expect(gateway.requests).toEqual([{ type: 'subscribe', rate_ms: 50, conventions: { delta: 'premium_adjusted' } }])
+    gateway.sockets[0]?.close(1012)
+    await gateway.until(() => gateway.sockets.length === 2)
+    expect(gateway.queries[1]).toBe('/ws?ccy=BTC&channels=surface%2Cfit%2Cstatus&rate_ms=50&delta=premium_adjusted&fly=half')
+  })
 })
