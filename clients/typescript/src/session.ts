@@ -160,7 +160,7 @@ export class Session {
   /** What is held cannot be used: asks for fresh snapshots of everything. */
   refresh(now: number): ClientMessage[] {
     if (this.phase !== 'open') return []
-    return CHANNELS.map((channel) => {
+    return this.feed.followed.map((channel) => {
       this.resyncAt[channel] = now
       return { type: 'resync', channel, ccy: this.feed.ccy }
     })

