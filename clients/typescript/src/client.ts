@@ -24,7 +24,9 @@ export interface Socket {
 export interface ClientOptions extends Subscription {
   ccy?: string
   /** Needed where there is no global WebSocket: Node before 22. */
-  WebSocket?: new (url: string) => Socket
+  WebSocket?: new (url: string, protocols?: string[]) => Socket
+  /** Of a gateway that asks for one; it travels in a header and as a subprotocol. */
+  apiKey?: string
   /** Something is new: the state, the status or the connection. Read it with `view()` when it suits. */
   onChange?: () => void
   /** What /config.json says, at each connection. */
@@ -125,9 +127,14 @@ export class Client {
   }
 
   private async findSocket(): Promise<URL> {
+    const { apiKey } = this.options
     let url = new URL(this.base)
     if (url.protocol.startsWith('http')) {
-      const response = await fetch(new URL('/config.json', url), { cache: 'no-store', signal: AbortSignal.timeout(CONFIG_TIMEOUT_MS) })
+      const response = await fetch(new URL('/config.json', url), {
+        cache: 'no-store',
+        signal: AbortSignal.timeout(CONFIG_TIMEOUT_MS),
+        ...(apiKey && { headers: { authorization: `Bearer ${apiKey}` } }),
+      })
       if (!response.ok) throw new Error(`config.json: HTTP ${response.status}`)
       const config = (await response.json()) as SiteConfig
       this.options.onConfig?.(config)
@@ -151,7 +158,8 @@ export class Client {
       return
     }
     if (this.closed) return
-    const opening: Socket = new Socket(url.href)
+    const { apiKey } = this.options
+    const opening: Socket = apiKey ? new Socket(url.href, ['derivasys', `derivasys.key.${apiKey}`]) : new Socket(url.href)
     this.socket = opening
     const { ccy } = this.session.feed
     opening.addEventListener('open', () => {
