@@ -4,7 +4,7 @@
  * memory.
  */
 import type { ClientMessage, SiteConfig } from './messages.js'
-import { type Cut, Session, type View } from './session.js'
+import { type Cut, Session, type Subscription, type View } from './session.js'
 
 const TICK_MS = 250
 /** A gateway whose /config.json does not answer is tried again. */
@@ -21,10 +21,12 @@ export interface Socket {
   addEventListener(type: 'error', listener: () => void): void
 }
 
-export interface ClientOptions {
+export interface ClientOptions extends Subscription {
   ccy?: string
   /** Needed where there is no global WebSocket: Node before 22. */
-  WebSocket?: new (url: string) => Socket
+  WebSocket?: new (url: string, protocols?: string[]) => Socket
+  /** Of a gateway that asks for one; it travels in a header and as a subprotocol. */
+  apiKey?: string
   /** Something is new: the state, the status or the connection. Read it with `view()` when it suits. */
   onChange?: () => void
   /** What /config.json says, at each connection. */
@@ -49,7 +51,7 @@ export class Client {
   constructor(base: string | URL, options: ClientOptions = {}) {
     this.base = String(base)
     this.options = options
-    this.session = new Session(options.ccy ?? 'BTC')
+    this.session = new Session(options.ccy ?? 'BTC', options)
     this.ticker = setInterval(() => this.tick(), TICK_MS)
     void this.connect()
   }
@@ -70,6 +72,11 @@ export class Client {
   /** What is held cannot be used: asks the server for fresh snapshots. */
   refresh(): void {
     this.send(this.session.refresh(Date.now()))
+  }
+
+  /** Another rate or other conventions of deltas and flies, without a refit. */
+  choose(subscription: Omit<Subscription, 'channels'>): void {
+    this.send(this.session.choose(subscription))
   }
 
   /** The network is back: do not wait for the next attempt. */
@@ -120,16 +127,21 @@ export class Client {
   }
 
   private async findSocket(): Promise<URL> {
+    const { apiKey } = this.options
     let url = new URL(this.base)
     if (url.protocol.startsWith('http')) {
-      const response = await fetch(new URL('/config.json', url), { cache: 'no-store', signal: AbortSignal.timeout(CONFIG_TIMEOUT_MS) })
+      const response = await fetch(new URL('/config.json', url), {
+        cache: 'no-store',
+        signal: AbortSignal.timeout(CONFIG_TIMEOUT_MS),
+        ...(apiKey && { headers: { authorization: `Bearer ${apiKey}` } }),
+      })
       if (!response.ok) throw new Error(`config.json: HTTP ${response.status}`)
       const config = (await response.json()) as SiteConfig
       this.options.onConfig?.(config)
       url = new URL(config.ws_url ?? config.ws_path, url)
       url.protocol = url.protocol.replace('http', 'ws')
     }
-    url.searchParams.set('ccy', this.session.feed.ccy)
+    for (const [name, value] of Object.entries(this.session.query())) url.searchParams.set(name, value)
     return url
   }
 
@@ -146,7 +158,8 @@ export class Client {
       return
     }
     if (this.closed) return
-    const opening: Socket = new Socket(url.href)
+    const { apiKey } = this.options
+    const opening: Socket = apiKey ? new Socket(url.href, ['derivasys', `derivasys.key.${apiKey}`]) : new Socket(url.href)
     this.socket = opening
     const { ccy } = this.session.feed
     opening.addEventListener('open', () => {

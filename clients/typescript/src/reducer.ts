@@ -58,6 +58,8 @@ export interface FeedState {
   awaiting: Partial<Record<Channel, true>>
   status?: StatusMessage
   gaps: number
+  /** Channels that are followed: only they are held and awaited. */
+  followed: readonly Channel[]
 }
 
 export interface Step {
@@ -68,16 +70,14 @@ export interface Step {
   changed?: Channel | 'status'
 }
 
-const ALL: Record<Channel, true> = { surface: true, levels: true, tenors: true, through: true, fit: true }
-
 /** Nothing received yet: every channel awaits its first snapshot. */
-export function initialState(ccy: string): FeedState {
-  return { ccy, channels: {}, awaiting: { ...ALL }, gaps: 0 }
+export function initialState(ccy: string, followed: readonly Channel[] = CHANNELS): FeedState {
+  return awaitAll({ ccy, channels: {}, awaiting: {}, gaps: 0, followed })
 }
 
 /** Keeps what was shown, but nothing may be patched before a snapshot: after a lost connection. */
 export function awaitAll(state: FeedState): FeedState {
-  return { ...state, awaiting: { ...ALL } }
+  return { ...state, awaiting: Object.fromEntries(state.followed.map((channel) => [channel, true])) }
 }
 
 /** The next state after one server message. */
@@ -118,7 +118,7 @@ export function reduce(state: FeedState, message: ServerMessage): Step {
 }
 
 function replace<C extends Channel>(state: FeedState, ccy: string, channel: C, value: NonNullable<ChannelStates[C]>): Step {
-  if (ccy !== state.ccy) return { state, resync: [] }
+  if (ccy !== state.ccy || !state.followed.includes(channel)) return { state, resync: [] }
   const { [channel]: _, ...awaiting } = state.awaiting
   return {
     state: { ...state, channels: { ...state.channels, [channel]: value }, awaiting: awaiting as FeedState['awaiting'] },
@@ -130,7 +130,7 @@ function replace<C extends Channel>(state: FeedState, ccy: string, channel: C, v
 type Patch = Extract<ServerMessage, { type: `${string}_patch` }>
 
 function merge(state: FeedState, channel: Exclude<Channel, 'fit'>, message: Patch): Step {
-  if (message.ccy !== state.ccy || state.awaiting[channel]) return { state, resync: [] }
+  if (message.ccy !== state.ccy || state.awaiting[channel] || !state.followed.includes(channel)) return { state, resync: [] }
   const current = state.channels[channel]
   if (!current || message.epoch !== current.epoch || message.seq !== current.seq + 1) {
     return {

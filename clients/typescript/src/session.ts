@@ -2,8 +2,8 @@
  * One conversation with a gateway, without I/O: socket events and the time in, requests to send and the
  * view to show out. The worker is a thin shell around it.
  */
-import type { ClientMessage, ServerMessage, StatusMessage } from './messages.js'
-import { awaitAll, CHANNELS, initialState, reduce, SCHEMA, type Channel, type ChannelStates, type FeedState } from './reducer.js'
+import type { ClientMessage, Conventions, ServerMessage, StatusMessage } from './messages.js'
+import { awaitAll, initialState, reduce, SCHEMA, type Channel, type ChannelStates, type FeedState } from './reducer.js'
 
 export type ConnectionState = 'connecting' | 'live' | 'stale' | 'reconnecting' | 'resyncing' | 'disconnected'
 
@@ -50,6 +50,15 @@ export interface View {
   last: Record<string, LastMessage>
 }
 
+/** What of a stream a client may choose; the server's own way where it does not. */
+export interface Subscription {
+  /** Without `status`, which always comes. */
+  channels?: readonly Channel[]
+  rateMs?: 50 | 200 | 1000
+  delta?: Conventions['delta']
+  fly?: Conventions['fly']
+}
+
 export const STALE_AFTER_MS = 3000
 export const SETTLE_MS = 60
 export const SETTLE_MS_MAX = 150
@@ -86,8 +95,28 @@ export class Session {
   private unsettledSince: number | undefined
   private lastChangeAt = 0
 
-  constructor(ccy: string) {
-    this.feed = initialState(ccy)
+  constructor(ccy: string, private subscription: Subscription = {}) {
+    this.feed = initialState(ccy, subscription.channels)
+  }
+
+  /** The query of the socket's address: what is followed, and how. */
+  query(): Record<string, string> {
+    const { channels, rateMs, delta, fly } = this.subscription
+    return {
+      ccy: this.feed.ccy,
+      ...(channels && { channels: [...channels, 'status'].join(',') }),
+      ...(rateMs && { rate_ms: String(rateMs) }),
+      ...(delta && { delta }),
+      ...(fly && { fly }),
+    }
+  }
+
+  /** Another rate or other conventions, from the same fit; snapshots follow. */
+  choose({ rateMs, delta, fly }: Omit<Subscription, 'channels'>): ClientMessage[] {
+    this.subscription = { ...this.subscription, ...(rateMs && { rateMs }), ...(delta && { delta }), ...(fly && { fly }) }
+    if (this.phase !== 'open') return []
+    const conventions = { ...(delta && { delta }), ...(fly && { fly }) }
+    return [{ type: 'subscribe', ...(rateMs && { rate_ms: rateMs }), ...((delta ?? fly) && { conventions }) }]
   }
 
   opened(now: number): void {
@@ -97,7 +126,7 @@ export class Session {
     this.pingAt = now
     this.retryAt = undefined
     this.resyncAt = {}
-    for (const channel of CHANNELS) this.resyncAt[channel] = now
+    for (const channel of this.feed.followed) this.resyncAt[channel] = now
   }
 
   /** The socket closed or could not be opened; returns how long to wait before the next attempt. */
@@ -121,7 +150,7 @@ export class Session {
   select(ccy: string): ClientMessage[] {
     if (ccy === this.feed.ccy) return []
     const { status } = this.feed
-    this.feed = { ...initialState(ccy), gaps: this.feed.gaps, ...(status ? { status } : {}) }
+    this.feed = { ...initialState(ccy, this.feed.followed), gaps: this.feed.gaps, ...(status ? { status } : {}) }
     this.cut = undefined
     this.unsettledSince = undefined
     this.dataAt = undefined
@@ -131,7 +160,7 @@ export class Session {
   /** What is held cannot be used: asks for fresh snapshots of everything. */
   refresh(now: number): ClientMessage[] {
     if (this.phase !== 'open') return []
-    return CHANNELS.map((channel) => {
+    return this.feed.followed.map((channel) => {
       this.resyncAt[channel] = now
       return { type: 'resync', channel, ccy: this.feed.ccy }
     })
@@ -186,7 +215,7 @@ export class Session {
     this.settle(now)
     if (this.phase !== 'open') return { send: [], dead: false }
     const send: ClientMessage[] = []
-    for (const channel of CHANNELS) {
+    for (const channel of this.feed.followed) {
       if (!this.feed.awaiting[channel] || now - (this.resyncAt[channel] ?? this.openedAt) < RESYNC_AGAIN_MS) continue
       this.resyncAt[channel] = now
       send.push({ type: 'resync', channel, ccy: this.feed.ccy })
@@ -212,7 +241,7 @@ export class Session {
   private settle(now: number, isFit = false): void {
     if (this.unsettledSince === undefined) return
     const { channels, ccy } = this.feed
-    const versions = CHANNELS.map((channel) => channels[channel]?.version)
+    const versions = this.feed.followed.map((channel) => channels[channel]?.version)
     const version = Math.max(...versions.map((v) => v ?? -1))
     const agreed = versions.every((v) => v === version)
     const isClosed = isFit && channels.fit?.version === version && channels.surface?.version === version
@@ -236,7 +265,7 @@ export class Session {
       if (this.attempts >= ATTEMPTS_UNTIL_DISCONNECTED) return 'disconnected'
       return this.attempts > 0 || this.wasLive ? 'reconnecting' : 'connecting'
     }
-    const awaiting = CHANNELS.some((channel) => this.feed.awaiting[channel])
+    const awaiting = this.feed.followed.some((channel) => this.feed.awaiting[channel])
     if (this.feed.awaiting.surface) return this.wasLive ? 'resyncing' : 'connecting'
     if (now - (this.dataAt ?? this.openedAt) > STALE_AFTER_MS) return 'stale'
     return awaiting ? 'resyncing' : 'live'

@@ -14,9 +14,10 @@ class Gateway {
   readonly sockets: WebSocket[] = []
   private arrivals: (() => void)[] = []
 
-  private constructor(private readonly http: Server, private readonly server: WebSocketServer) {
+  private constructor(private readonly http: Server, private readonly server: WebSocketServer, readonly keys: (string | undefined)[]) {
     server.on('connection', (socket, request) => {
       this.queries.push(request.url ?? '')
+      this.keys.push(request.headers['sec-websocket-protocol'])
       this.sockets.push(socket)
       socket.on('message', (data) => {
         this.requests.push(JSON.parse(String(data)) as ClientMessage)
@@ -27,7 +28,9 @@ class Gateway {
   }
 
   static async start(): Promise<Gateway> {
+    const keys: (string | undefined)[] = []
     const http = createServer((request, response) => {
+      keys.push(request.headers.authorization)
       if (request.url === '/config.json') response.end(JSON.stringify({ ws_path: '/ws', build: '1.2.3' }))
       else response.writeHead(404).end()
     })
@@ -35,7 +38,7 @@ class Gateway {
     await new Promise<void>((resolve) => {
       http.listen(0, '127.0.0.1', resolve)
     })
-    return new Gateway(http, server)
+    return new Gateway(http, server, keys)
   }
 
   get base(): string {
@@ -166,5 +169,32 @@ describe('client', () => {
     await gateway.until(() => gateway.requests.length === 1)
     expect(gateway.requests[0]).toEqual({ type: 'select_currency', ccy: 'ETH' })
     expect(client.view().cut).toBeUndefined()
+  })
+
+  it('chooses channels, rate and conventions by the address, and again after a reconnect', async () => {
+    const gateway = await Gateway.start()
+    open.gateway = gateway
+    const client = new Client(gateway.base, { WebSocket, ccy: 'BTC', channels: ['surface', 'fit'], rateMs: 1000, fly: 'half' })
+    open.client = client
+    const cuts = client.cuts()
+    await gateway.until(() => gateway.sockets.length === 1)
+    expect(gateway.queries).toEqual(['/ws?ccy=BTC&channels=surface%2Cfit%2Cstatus&rate_ms=1000&fly=half'])
+    gateway.say(status(), surface({ version: 10 }), fit({ version: 10 }))
+    expect(Object.keys(await next(cuts))).toEqual(expect.arrayContaining(['surface', 'fit']))
+    expect(client.view().connection.state).toBe('live')
+    client.choose({ delta: 'premium_adjusted', rateMs: 50 })
+    await gateway.until(() => gateway.requests.length === 1)
+    expect(gateway.requests).toEqual([{ type: 'subscribe', rate_ms: 50, conventions: { delta: 'premium_adjusted' } }])
+    gateway.sockets[0]?.close(1012)
+    await gateway.until(() => gateway.sockets.length === 2)
+    expect(gateway.queries[1]).toBe('/ws?ccy=BTC&channels=surface%2Cfit%2Cstatus&rate_ms=50&delta=premium_adjusted&fly=half')
+  })
+
+  it('carries an API key in a header and as a subprotocol', async () => {
+    const gateway = await Gateway.start()
+    open.gateway = gateway
+    open.client = new Client(gateway.base, { WebSocket, apiKey: 'k1' })
+    await gateway.until(() => gateway.sockets.length === 1)
+    expect(gateway.keys).toEqual(['Bearer k1', 'derivasys,derivasys.key.k1'])
   })
 })

@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { diffPatch } from '../src/mergePatch.js'
 import type { ServerMessage } from '../src/messages.js'
 import { backoffMs, Session, SETTLE_MS, STALE_AFTER_MS } from '../src/session.js'
 import { EXPIRY, fit, levels, status, surface, surfacePatch, tenors, through } from './messages.js'
@@ -165,4 +167,50 @@ describe('bad input', () => {
     expect(session.view(1300).connection.detail).toBe('unknown_ccy: no currency X')
     expect(stateAt(session, 1300)).toBe('live')
   })
+})
+
+describe('random streams with drops, resyncs and reconnects [W21]', () => {
+  const levelsState = fc.dictionary(
+    fc.constantFrom('1', '2', '3'),
+    fc.dictionary(fc.constantFrom('60', '70'), fc.dictionary(fc.constantFrom('deribit', 'okx'), fc.record({ option_type: fc.constant('C' as const), used: fc.boolean(), bid_vol: fc.integer({ min: 0, max: 5 }) }))),
+  )
+  const step = fc.record({ state: levelsState, fate: fc.constantFrom('sent', 'sent', 'sent', 'lost', 'reconnect', 'epoch') })
+
+  it('once a message arrives after the last loss, what is held is the server’s state', () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 14 }), (steps) => {
+        const session = new Session('BTC', { channels: ['levels'] })
+        session.opened(0)
+        let now = 1
+        let at = { epoch: 'e1', seq: 1, state: {} as Record<string, unknown> }
+        const hear = (message: unknown) => session.receive(JSON.stringify(message), (now += 10))
+        const snapshot = () => levels({ epoch: at.epoch, seq: at.seq, version: at.seq, levels: at.state as never })
+        const answer = (requests: { type: string }[]) => {
+          for (const request of requests) if (request.type === 'resync') hear(snapshot())
+        }
+        hear(snapshot())
+        let fresh = true
+        const seen: [unknown, unknown][] = []
+        for (const { state, fate } of steps) {
+          const patch = diffPatch(at.state, state) ?? {}
+          at = fate === 'epoch' ? { epoch: `${at.epoch}+`, seq: 1, state } : { ...at, seq: at.seq + 1, state }
+          if (fate === 'reconnect') {
+            session.closed((now += 10), 0.5)
+            session.opened((now += 10))
+            hear(snapshot())
+          } else if (fate !== 'lost') {
+            const message = { ...levels(), type: 'smile_levels_patch', epoch: at.epoch, seq: at.seq, version: at.seq, levels: patch }
+            answer(hear(message))
+          }
+          fresh = fate !== 'lost'
+          const { epoch, seq, levels: held } = session.feed.channels.levels ?? {}
+          if (fresh) seen.push([{ epoch, seq, state: held }, at])
+        }
+        if (!fresh) answer(hear({ ...levels(), type: 'smile_levels_patch', epoch: at.epoch, seq: at.seq + 1, version: at.seq + 1, levels: {} }))
+        for (const [held, truth] of seen) expect(held).toEqual(truth)
+        expect(session.feed.channels.levels?.levels).toEqual(at.state)
+      }),
+      { seed: 23, numRuns: 100 },
+    )
+  }, 30_000)
 })

@@ -45,6 +45,7 @@ _LATEST = {
 _PROBLEMS = {
     "400": "A parameter is unknown or bad; `path` names it",
     "401": "An API key is needed",
+    "403": "The page's origin is not allowed",
     "404": "No such surface; the detail lists those that there are",
     "406": "Accept leaves no JSON",
     "413": "The body is too large",
@@ -126,7 +127,7 @@ def _plain(
             "200": {"description": summary, **_json(schema, kind)},
             **{
                 status: {"description": _PROBLEMS[status], **_json(_ref("Problem"), "application/problem+json")}
-                for status in sorted((*problems, "401", "429"))
+                for status in sorted((*problems, "401", "403", "429"))
             },
         },
     }

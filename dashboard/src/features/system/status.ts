@@ -23,7 +23,7 @@ export interface VenueClock {
   transit_ms?: Quantiles
 }
 
-export interface Status extends Omit<StatusMessage, 'venues'> {
+export interface Status extends Omit<StatusMessage, 'venues' | 'waterfall' | 'gateway'> {
   waterfall?: readonly Stage[]
   gateway?: GatewayCounters
   venues: readonly (VenueStatus & { clock?: VenueClock })[]
