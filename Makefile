@@ -76,7 +76,7 @@ cluster: setup  ## the services on this machine with a real Kafka between them, 
 images: setup  ## the services' image, built and tried with buildah and podman; BASE=debian where no image can be pulled
 	sh infra/images/build.sh
 
-sim: setup  ## one seeded run over failing wires: make sim SEED=7, or SEED=0:99 VENUES="okx bybit"
+sim: setup  ## seeded runs of all venues over failing wires: make sim SEED=7, or SEED=0:99 VENUES="okx bybit"
 	$(BIN)/python -m derivasys.testing.simulation $(SEED) $(VENUES)
 
 infra-setup:  ## infra/.venv and infra/.venv-checkov: the CDK, Helm and what checks them

@@ -8,7 +8,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from derivasys.clock import RecordedClock
 from derivasys.config import Config
@@ -54,27 +54,32 @@ def venue_servers(names: Sequence[str], ccys: Sequence[str], rate: float) -> Ite
         servers.stdout.close()
 
 
+def feed_of(told: dict, ccys: Sequence[str], stopwatch: Callable[[], int] | None, on_frame: Callable) -> Feed:
+    """Return a feed with connectors to the servers; `on_frame(feed, venue, payload, recv_ns)` takes their frames."""
+    feed = Feed(RecordedClock(told["start_ns"]), Pipeline(None, ccys, stopwatch))
+    feed.ccys = tuple(ccys)
+    for name, address in told["addresses"].items():
+        endpoint = Endpoint(ws=f"ws://{address}", http=f"http://{address}")
+        for at in range(len(VENUES[name].sessions(ccys, 0))):
+            feed.connectors.append(
+                Connector(
+                    name,
+                    endpoint,
+                    lambda now, name=name, at=at: VENUES[name].sessions(ccys, now)[at],
+                    feed.clock,
+                    lambda venue, payload, ns: on_frame(feed, venue, payload, ns),
+                    random.Random(1),
+                )
+            )
+    return feed
+
+
 @contextlib.asynccontextmanager
 async def connected(told: dict, names: Sequence[str], ccys: Sequence[str]) -> AsyncIterator[Service]:
     """Run a service on those servers; yields it once every currency has a surface."""
 
     async def opener(config, stopwatch, on_frame):
-        feed = Feed(RecordedClock(told["start_ns"]), Pipeline(None, ccys, stopwatch))
-        feed.ccys = tuple(ccys)
-        for name, address in told["addresses"].items():
-            endpoint = Endpoint(ws=f"ws://{address}", http=f"http://{address}")
-            for at in range(len(VENUES[name].sessions(ccys, 0))):
-                feed.connectors.append(
-                    Connector(
-                        name,
-                        endpoint,
-                        lambda now, name=name, at=at: VENUES[name].sessions(ccys, now)[at],
-                        feed.clock,
-                        lambda venue, payload, ns, feed=feed: on_frame(feed, venue, payload, ns),
-                        random.Random(1),
-                    )
-                )
-        return Origin("simulated", "benchmark", [feed])
+        return Origin("simulated", "benchmark", [feed_of(told, ccys, stopwatch, on_frame)])
 
     service = Service(Config(binding=Binding(port=0), venues=tuple(names)), opener)
     running = asyncio.create_task(service.run())

@@ -1,7 +1,8 @@
-"""Decoding, by venue: ns a message to typed canonical events, against orjson to a dict and against ccxt's parsers.
+"""Decoding, by venue: ns a message to typed canonical events, against orjson to a dict, ccxt's parser, cryptofeed's handler.
 
-The frames are those of the local venues (seeded), as a connector would receive them. ccxt runs in the peers' environment
-(scripts/peers.sh) on the same frames; its figure is its own parser on a message already loaded from JSON, plus the loading.
+The frames are the tickers of the local venues (seeded), as a connector would receive them. The peers run in their own
+environment (scripts/peers.sh) on the same frames, bytes in: ccxt loads JSON and calls `parse_ticker`; cryptofeed, which
+knows options of Deribit and OKX only, gets the frame by its `message_handler` and hands a typed ticker to a callback.
 """
 
 from __future__ import annotations
@@ -54,6 +55,49 @@ for _ in range(3):
 print(json.dumps({"messages": len(kept), "us": round(1e6 * statistics.median(times), 2) if kept else None}))
 """
 
+CRYPTOFEED = """
+import asyncio, json, statistics, sys, time
+from cryptofeed.defines import TICKER
+from cryptofeed.exchanges import OKX, Deribit
+from cryptofeed.symbols import Symbols
+make, mark = {"deribit": (Deribit, '"instrument_name":"'), "okx": (OKX, '"instId":"')}[sys.argv[1]]
+frames = sys.stdin.read().splitlines()
+names = {frame.split(mark, 1)[1].split('"', 1)[0] for frame in frames}
+Symbols.set(make.id, {name: name for name in names}, {"instrument_type": {name: "option" for name in names}})
+seen = []
+async def told(ticker, received):
+    seen.append(ticker.bid)
+feed = make(callbacks={TICKER: told})  # no channels: on Deribit they would ask for keys
+feed._open_interest_cache = {}  # as when it connects
+class Connection:
+    uuid = "bench"
+async def main():
+    kept, times = [], []
+    for frame in frames:
+        try:
+            await feed.message_handler(frame, Connection, 0.0)
+        except Exception:  # a ticker without a bid or an ask
+            continue
+        kept.append(frame)
+    frames[:] = kept
+    for _ in range(3):
+        seen.clear()
+        started = time.perf_counter()
+        for frame in frames:
+            await feed.message_handler(frame, Connection, 0.0)
+        times.append((time.perf_counter() - started) / len(frames))
+    assert len(seen) == len(frames), (len(seen), len(frames))
+    print(json.dumps({"messages": len(frames), "us": round(1e6 * statistics.median(times), 2)}))
+asyncio.run(main())
+"""
+TICKERS = {
+    "deribit": b'"channel":"ticker.',
+    "okx": b'"channel":"tickers"',
+    "bybit": b'"topic":"tickers.',
+    "binance": b"@bookTicker",
+    "derive": b"ticker_slim.",
+}
+
 
 def run() -> dict:
     return {venue: of_venue(venue) for venue in DECODERS}
@@ -61,7 +105,7 @@ def run() -> dict:
 
 def of_venue(venue: str) -> dict:
     decoder, kept = frames(venue)
-    sample = [payload for payload in kept if payload[:1] in b"{["]
+    sample = [payload for payload in kept if TICKERS[venue] in payload[:128]]
     events = sum(len(decoder.decode(payload, 1)) for payload in sample)
     ours, dicts = [], []
     for _ in range(ROUNDS):  # interleaved, so that both see the same machine
@@ -78,31 +122,34 @@ def of_venue(venue: str) -> dict:
         "messages": len(sample),
         "events_per_message": round(events / len(sample), 2),
         "bytes": round(statistics.mean(map(len, sample))),
-        "us": round(us, 2),
+        "ns": round(1000 * us),
         "per_s": round(1e6 / us),
-        "orjson_dict_us": round(statistics.median(dicts) * 1e6, 2),
-        "ccxt": peer(venue, sample),
+        "orjson_dict_ns": round(statistics.median(dicts) * 1e9),
+        "ccxt": peer(CCXT, venue, sample),
+        "cryptofeed": peer(CRYPTOFEED, venue, sample) if venue in ("deribit", "okx") else None,
     }
 
 
-def peer(venue: str, sample: list[bytes]) -> dict | None:
+def peer(program: str, venue: str, sample: list[bytes]) -> dict | None:
+    """Return a peer's time on the same frames; None where it is not installed or cannot read them."""
     if not PEER.exists():
         return None
     text = b"\n".join(sample[:3000])
-    result = subprocess.run([PEER, "-c", CCXT, venue], input=text, capture_output=True, check=False)
+    result = subprocess.run([PEER, "-c", program, venue], input=text, capture_output=True, check=False)
     return json.loads(result.stdout) if result.returncode == 0 else None
 
 
 def render(result: dict) -> str:
     lines = [
-        "| venue | bytes | events a message | ours, µs | messages/s a core | orjson to dict, µs | ccxt, µs (JSON and parse) |",
-        "|---|---|---|---|---|---|---|",
+        "| venue | bytes | events a message | ours, ns | messages/s a core | orjson to dict, ns | ccxt, ns | cryptofeed, ns |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for venue, row in result.items():
-        ccxt = row["ccxt"]
-        told = f"{ccxt['us']}" if ccxt and ccxt["us"] else "–"
+        peers = [
+            f"{1000 * row[name]['us']:.0f}" if row[name] and row[name]["us"] else "–" for name in ("ccxt", "cryptofeed")
+        ]
         lines.append(
-            f"| {venue} | {row['bytes']} | {row['events_per_message']} | {row['us']} | {row['per_s']:,} |"
-            f" {row['orjson_dict_us']} | {told} |"
+            f"| {venue} | {row['bytes']} | {row['events_per_message']} | {row['ns']} | {row['per_s']:,} |"
+            f" {row['orjson_dict_ns']} | {' | '.join(peers)} |"
         )
     return "\n".join(lines)

@@ -128,7 +128,7 @@ def calibrate(
     read_ns = carry.join("read_ns", np.full(len(where), now_ns, np.int64))
     is_held = smiles.state == HELD
     tau = np.where(is_held, carry.matched("tau"), tau_read)
-    age_s = (now_ns - board.recv_ns[used]) / 1e9
+    age_s = (now_ns - board.as_of_ns[used]) / 1e9
     forward = np.array([one.price for one in smiles.forwards])
     derived = _derive(smiles, tau, forward, rules.nodes, (
         offsets, board.k[used], board.bid_iv[used], board.ask_iv[used], age_s,
@@ -321,7 +321,7 @@ def _read(
             # A closed contract's last quotes are not a market.
             bid=np.where(is_open, chain.bid[rows], np.nan),
             ask=np.where(is_open, chain.ask[rows], np.nan),
-            age_s=(now_ns - chain.recv_ns[rows]) / 1e9,
+            age_s=(now_ns - chain.as_of_ns[rows]) / 1e9,
             tau=tau[slot],
             forward=by_series[to_expiry[slot], chain.series[rows]],
             twin=np.where(twin >= 0, to_local[twin], -1),
@@ -365,6 +365,7 @@ def _board(chain: Chain, grid: Grid, rows: Ints, reading: Reading, last: Surface
         last_ns=column("last_ns", chain.last_ns[rows]),
         mark_iv=column("mark_iv", chain.mark_iv[rows]),
         recv_ns=column("recv_ns", chain.recv_ns[rows]),
+        as_of_ns=column("as_of_ns", chain.as_of_ns[rows]),
         selection=QuoteSelection(*(fill(was, now) for was, now in zip(before, reading.selection, strict=True))),
     )
 

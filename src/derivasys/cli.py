@@ -105,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--speed", default="1", metavar="X|max", help="served at X, or unserved as fast as it goes")
     replay.add_argument("--from", dest="from_", metavar="TIME", help="ISO 8601 or epoch ms")
     replay.add_argument("--to", metavar="TIME")
+    replay.add_argument("--cycle-ms", type=int, metavar="N", help="with --speed max: recorded ms from cycle to cycle; "
+                        "default: the recorded cycles, or 50")  # fmt: skip
     replay.add_argument("--out", type=Path, metavar="FILE", help="with --speed max: every message, NDJSON")
     _add_serving(replay)
     replay.set_defaults(run=_replay)
@@ -258,6 +260,8 @@ def _replay(options: argparse.Namespace) -> int:
     from derivasys.record.chain_file import ChainFileError, time_ms
     from derivasys.record.segments import SegmentError
 
+    if options.cycle_ms is not None and not 10 <= options.cycle_ms <= 60_000:
+        return _complain(f"--cycle-ms {options.cycle_ms} is not between 10 and 60000")
     try:
         bounds = [
             None if text is None else time_ms(text, name) * 1_000_000
@@ -279,13 +283,13 @@ def _replay(options: argparse.Namespace) -> int:
             service.run(config, recordings.opener(span), options.loaded)
             return 0
         with options.out.open("wb") if options.out else contextlib.nullcontext() as out:
-            summary = recordings.replay_fast(span, out)
+            summary = recordings.replay_fast(span, out, options.cycle_ms)
     except (ChainFileError, SegmentError) as error:
         return _complain(str(error))
     except OSError as error:
         return _complain(f"{options.out or options.folder}: {error.strerror}")
     print(
-        f"{summary.frames} frames, {summary.surfaces} surfaces, {summary.messages} messages; "
+        f"{summary.frames} frames, {summary.surfaces} surfaces, {summary.messages} messages written; "
         f"{summary.recorded_s:.1f} s in {summary.took_s:.1f} s\nsha256 {summary.sha256}"
     )
     return 0

@@ -34,6 +34,9 @@ class Metrics:
         self._reconnects = gauge("feed_reconnects", "Reconnects since start", "venue")
         self._gaps = gauge("feed_gaps", "Sequence gaps since start", "venue")
         self._rejects = gauge("feed_rejects", "Undecodable messages since start", "venue", "reason")
+        self._drops = gauge("feed_drops", "Events that changed nothing, since start", "venue")
+        self._recording = gauge("recorder_recording", "1 while a recorder records, 0 once it has stopped")
+        self._lost = gauge("recorder_lost", "Records that were not kept, since start")
         self._state = gauge("feed_state", "1 for the venue's present state", "venue", "state")
         self._latency = gauge("latency_ms", "Recent latency", "stage", "quantile")
         self._waterfall = gauge("waterfall_ms", "Recent latency from exchange to socket", "stage", "quantile")
@@ -52,6 +55,9 @@ class Metrics:
         self._skipped.set(service.gateway.skipped)
         self._stuck.set(service.gateway.stuck)
         self._missed.set(service.cycles.missed)
+        if service.recorder is not None:
+            self._recording.set(float(service.recorder.state == "recording"))
+            self._lost.set(service.recorder.lost)
         for venue in status.venues:
             name = venue.venue
             if isinstance(venue.age_ms, int):
@@ -60,6 +66,7 @@ class Metrics:
             self._messages.labels(name).set(venue.messages)
             self._reconnects.labels(name).set(venue.reconnects)
             self._gaps.labels(name).set(venue.gaps)
+            self._drops.labels(name).set(venue.drops)
             for reason, count in venue.rejects.items():
                 self._rejects.labels(name, reason).set(count)
             for state in _STATES:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from derivasys.calibrate import Grid, Rules, Stopwatch, calibrate
 from derivasys.decode import DECODERS
 from derivasys.estimate.chain import Chain
-from derivasys.messages import DecodeError, Event, Gap, Instrument
+from derivasys.messages import DecodeError, Event, Gap, Instrument, Quote
 from derivasys.surface import Surface
 
 REFRESH_S = 1.0
@@ -47,7 +47,8 @@ class Pipeline:
         """Undecodable messages by venue and reason."""
         self.rejected: deque[tuple[str, int, str, bytes]] = deque(maxlen=REJECTS_KEPT)
         """(venue, recv_ns, why, bytes) of the last of them."""
-        self.ignored: Counter[str] = Counter()
+        self.ignored: Counter[tuple[str, str]] = Counter()
+        """Events that reached no chain, by venue and reason: `too_many_ccys`; `unlisted`, before any listing."""
         self.events = 0
         self.last_event: Event | None = None
         """Of the message pushed last; None when it had none."""
@@ -69,24 +70,33 @@ class Pipeline:
             self.last_event = None
             return ()
         self.last_event = events[-1] if events else None
-        broken: Sequence[str] = ()
-        for event in events:
-            self.apply(event)
-            if type(event) is Gap:
-                broken = (*broken, event.symbol)
-        return broken
+        return self.apply_all(events)
 
     def apply(self, event: Event) -> None:
         """Take one event."""
-        self.events += 1
-        chain = self.chains.get(event.ccy)
-        if chain is None:
-            chain = self._open_chain(event, event.ccy)
+        self.apply_all((event,))
+
+    def apply_all(self, events: Sequence[Event]) -> Sequence[str]:
+        """Take events in turn; return the contracts of gaps among them."""
+        self.events += len(events)
+        chains = self.chains
+        broken: Sequence[str] = ()
+        for event in events:
+            if type(event) is Gap:
+                broken = (*broken, event.symbol)
+                self.gaps[event.venue] += 1
+            chain = chains.get(event.ccy)
             if chain is None:
-                return
-        if type(event) is Gap:
-            self.gaps[event.venue] += 1
-        chain.apply(event)
+                chain = self._open_chain(event, event.ccy)
+                if chain is None:
+                    continue
+            chain.handlers[type(event)](event)
+        return broken
+
+    def drops(self, venue: str) -> int:
+        """Return how many events of a venue changed nothing: unlisted, out of order, dated ahead, beyond a bound."""
+        counters = [self.ignored, *(chain.ignored for chain in self.chains.values())]
+        return sum(count for counter in counters for (of, _), count in counter.items() if of == venue)
 
     def drain(self, now_ns: int, only: Callable[[str], bool] | None = None) -> list[Surface]:
         """Run one cycle: return the new surface of every currency with something to calibrate."""
@@ -120,12 +130,15 @@ class Pipeline:
 
     def _open_chain(self, event: Event, ccy: str) -> Chain | None:
         """Start a currency with its first listed option; anything earlier has no place to go."""
-        if not isinstance(event, Instrument) or event.contract.kind != "option":
-            return None
         if self._ccys and ccy not in self._ccys:
             return None
+        if isinstance(event, Quote) and event.contract.kind == "option":
+            self.ignored[event.contract.venue, "unlisted"] += 1
+            return None
+        if not isinstance(event, Instrument) or event.contract.kind != "option":
+            return None
         if len(self.chains) >= CCYS_MAX:
-            self.ignored["too_many_ccys"] += 1
+            self.ignored[event.contract.venue, "too_many_ccys"] += 1
             return None
         chain = self.chains[ccy] = Chain(ccy)
         return chain

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+import numpy as np
+import orjson
 from msgspec import Struct
 
 from derivasys.calibrate import Rules
@@ -23,11 +25,12 @@ from derivasys.connect.session import ConnectionState
 from derivasys.pipeline import Pipeline
 from derivasys.record.chain_file import time_ms
 from derivasys.record.recorder import Recorder
-from derivasys.record.replayer import Connection, Replay, has_cycles, replay
+from derivasys.record.replayer import Connection, Replay, cadence, replay
 from derivasys.record.segments import Kind, Record, SegmentError, read
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
 from derivasys.surface import Surface
 from derivasys.wire.feed import Feed as Stream
+from derivasys.wire.feed import State
 from derivasys.wire.published import STREAMED
 from derivasys.wire.state import state_of
 from derivasys.wire.variant import Variant
@@ -99,28 +102,35 @@ class Summary(Struct, frozen=True):
     frames: int
     surfaces: int
     messages: int
+    """Written out; 0 when nothing asked for them."""
     sha256: str
-    """Of all messages in order: equal recordings give equal sums."""
+    """Of all published states in order, every number of them: equal recordings give equal sums."""
     recorded_s: float
     took_s: float
 
 
-def replay_fast(span: Span, out: BinaryIO | None) -> Summary:
-    """Replay as fast as it goes; write every message that a 50 ms subscriber would get, one a line, to `out`."""
+def replay_fast(span: Span, out: BinaryIO | None, cycle_ms: int | None = None) -> Summary:
+    """Replay as fast as it goes; write every message that a 50 ms subscriber would get, one a line, to `out`.
+
+    Without `out` no messages are made: each state is summed as it stands, which costs a fraction of its patch.
+    `cycle_ms` of recorded time from cycle to cycle; None repeats the recorded cycles (see `replayer.cadence`).
+    """
     started = time.perf_counter()
     replaying = Replay(lambda ccys: Pipeline(Rules(), ccys))
     streams: dict[str, Stream] = {}
     digest = hashlib.sha256()
+    named: dict[tuple[str, str], object] = {}
     surfaces = messages = 0
     first_ns = last_ns = 0
     records = read(span.folder, span.from_ns, span.to_ns)
-    for surface in replay(records, replaying, has_cycles=has_cycles(span.folder)):
+    for surface in replay(records, replaying, cadence(span.folder, cycle_ms)):
         surfaces += 1
         first_ns, last_ns = first_ns or surface.now_ns, surface.now_ns
-        for payload in _publish(streams, surface):
-            messages += 1
-            digest.update(payload)
-            if out is not None:
+        state = state_of(surface)
+        _sum(digest, state, named)
+        if out is not None:
+            for payload in _publish(streams, state):
+                messages += 1
                 out.write(payload + b"\n")
     took_s = time.perf_counter() - started
     return Summary(replaying.frames, surfaces, messages, digest.hexdigest(), (last_ns - first_ns) / 1e9, took_s)
@@ -129,11 +139,20 @@ def replay_fast(span: Span, out: BinaryIO | None) -> Summary:
 _EVERY_CYCLE = Variant(rate_ms=50)
 
 
-def _publish(streams: dict[str, Stream], surface: Surface) -> Iterator[bytes]:
-    stream = streams.get(surface.ccy)
-    state = state_of(surface)
+def _sum(digest: hashlib._Hash, state: State, named: dict[tuple[str, str], object]) -> None:
+    """Add to a sum all that is published of a state; names of rows (`named`: those summed last) when they change."""
+    digest.update(orjson.dumps([state.ccy, state.version, state.ts, state.conventions, state.head, state.fit]))
+    for channel, table in state.tables.items():
+        if named.get((state.ccy, channel)) != table.keys:
+            named[state.ccy, channel] = table.keys
+            digest.update(orjson.dumps([channel, table.keys]))
+        digest.update(np.ascontiguousarray(table.values).tobytes())
+
+
+def _publish(streams: dict[str, Stream], state: State) -> Iterator[bytes]:
+    stream = streams.get(state.ccy)
     if stream is None:
-        stream = streams[surface.ccy] = Stream(surface.ccy, EPOCH)
+        stream = streams[state.ccy] = Stream(state.ccy, EPOCH)
         stream.update(state)
         stream.activate(_EVERY_CYCLE)
         for channel in STREAMED:
@@ -240,7 +259,7 @@ def surface_at(folder: Path, at: str, ccy: str | None) -> Surface:
     to_ns = (time_ms(at, "--at") + 1) * 1_000_000
     last: dict[str, Surface] = {}
     replaying = Replay(lambda ccys: Pipeline(Rules(), ccys))
-    for surface in replay(read(folder, None, to_ns), replaying, has_cycles=has_cycles(folder)):
+    for surface in replay(read(folder, None, to_ns), replaying, cadence(folder)):
         last[surface.ccy] = surface
     if not last:
         raise SegmentError(f"{folder}: no surface up to {at}")

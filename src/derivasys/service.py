@@ -265,10 +265,7 @@ class Service:
             messages=messages,
             reconnects=sum(c.reconnects for _, c in pairs),
             gaps=sum(feed.pipeline.gaps[venue] for feed in feeds),
-            drops=sum(
-                count for feed in feeds for chain in feed.pipeline.chains.values()
-                for count in chain.ignored.values()
-            ),
+            drops=sum(feed.pipeline.drops(venue) for feed in feeds),
             rejects=rejects,
             clock=self._clock_status(venue, quantiles),
             ccys=[ccy for feed in feeds for ccy in feed.ccys_of.get(venue, feed.ccys)],

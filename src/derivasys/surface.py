@@ -46,6 +46,8 @@ class Board(Struct, frozen=True):
     last_ns: Ints
     mark_iv: Floats
     recv_ns: Ints
+    as_of_ns: Ints
+    """The earlier of the quote's event and its arrival: what its age counts from."""
     selection: Any
     """`fit.quotes.QuoteSelection`: used or why not, target total variance and weight."""
     cells: NDArray[np.int64]

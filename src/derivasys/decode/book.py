@@ -8,14 +8,18 @@ Level = tuple[float, float]
 
 
 class Book:
-    """One instrument's bids and asks by price. `last_id` is the venue's id of the last change applied."""
+    """One instrument's bids and asks by price. `last_id` is the venue's id of the last change applied.
 
-    __slots__ = ("asks", "bids", "last_id")
+    `time_ms` is the venue's time of it, where a decoder keeps that.
+    """
 
-    def __init__(self, bids: Iterable[Level], asks: Iterable[Level], last_id: int) -> None:
+    __slots__ = ("asks", "bids", "last_id", "time_ms")
+
+    def __init__(self, bids: Iterable[Level], asks: Iterable[Level], last_id: int, time_ms: int = 0) -> None:
         self.bids = {price: size for price, size in bids if size > 0}
         self.asks = {price: size for price, size in asks if size > 0}
         self.last_id = last_id
+        self.time_ms = time_ms
 
     def apply(self, bids: Iterable[Level], asks: Iterable[Level], change_id: int) -> None:
         """Set the size at each price; size 0 removes the price."""

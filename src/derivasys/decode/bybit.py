@@ -171,17 +171,22 @@ class Decoder:
         return _ticker_events(known, row.as_ticker(), envelope.ts, recv_ns)
 
     def _book(self, topic: str, is_snapshot: bool, row: _BookRow, ts: int, recv_ns: int) -> list[Event]:
-        """Update ids rise by one. Ids seen before are dropped; a jump loses the book until the next snapshot."""
+        """Update ids rise by one; a jump loses the book until the next snapshot.
+
+        An id seen before is a repetition, and dropped, unless it comes later than the book: then the ids have begun
+        anew, the snapshot that said so is lost, and so is the book.
+        """
         known = self._known.of(row.s, recv_ns)
         book = self._books.get(topic)
         if is_snapshot:
             if book is None and len(self._books) >= BOOKS_MAX:
                 raise DecodeError(RejectReason.BAD_VALUE, f"more than {BOOKS_MAX} books")
-            book = self._books[topic] = Book(_levels(row.s, row.b), _levels(row.s, row.a), row.u)
-        elif book is not None and row.u <= book.last_id:
+            book = self._books[topic] = Book(_levels(row.s, row.b), _levels(row.s, row.a), row.u, ts)
+        elif book is not None and row.u <= book.last_id and ts <= book.time_ms:
             return []
         elif book is not None and row.u == book.last_id + 1:
             book.apply(_levels(row.s, row.b), _levels(row.s, row.a), row.u)
+            book.time_ms = ts
         else:
             expected = None if book is None else book.last_id + 1
             self._books.pop(topic, None)

@@ -41,7 +41,7 @@ _FLOAT_COLUMNS = (
     "strike", "tick", "bid", "ask", "bid_size", "ask_size", "mark", "mark_iv", "last_iv",
     "fee_rate",
 )  # fmt: skip
-_INT_COLUMNS = ("event_ns", "recv_ns", "last_ns", "expiry", "slot", "venue", "series")
+_INT_COLUMNS = ("event_ns", "recv_ns", "as_of_ns", "last_ns", "expiry", "slot", "venue", "series")
 _BOOL_COLUMNS = ("is_call", "is_coin", "is_open")
 
 Floats = NDArray[np.float64]
@@ -50,7 +50,10 @@ Bools = NDArray[np.bool_]
 
 
 class VenueForward(Struct):
-    """What one venue says of the forward of one series and expiry, in quote currency."""
+    """What one venue says of the forward of one series and expiry, in quote currency.
+
+    Times are the earlier of event and arrival.
+    """
 
     price: float = math.nan
     name: str = ""
@@ -65,9 +68,10 @@ class VenueForward(Struct):
 class Chain:
     """All options of one currency on all venues.
 
-    Columns (`bid`, `ask`, … in the contract's own unit, NaN where there is none; `recv_ns`, `event_ns`; `slot`, the
-    position of the row's expiry in `expiries`; `venue`, the position of its name in `venues`; `series`, the position of
-    its venue and series in `all_series`) have one entry a row.
+    Columns (`bid`, `ask`, … in the contract's own unit, NaN where there is none; `recv_ns`, `event_ns`, `as_of_ns`;
+    `slot`, the position of the row's expiry in `expiries`; `venue`, the position of its name in `venues`; `series`, the
+    position of its venue and series in `all_series`) have one entry a row. A quote's age counts from `as_of_ns`, the
+    earlier of its event and its arrival: what comes late is old.
     """
 
     strike: Floats
@@ -82,6 +86,7 @@ class Chain:
     fee_rate: Floats
     event_ns: Ints
     recv_ns: Ints
+    as_of_ns: Ints
     last_ns: Ints
     expiry: Ints
     slot: Ints
@@ -104,9 +109,9 @@ class Chain:
         self.forwards: dict[tuple[str, str, int], VenueForward] = {}
         """By venue, series and expiry."""
         self.index: dict[str, tuple[float, int]] = {}
-        """By venue: spot index and its receive time."""
-        self.ignored: Counter[str] = Counter()
-        """Events that changed nothing, by reason."""
+        """By venue: spot index and the earlier of its event and its arrival."""
+        self.ignored: Counter[tuple[str, str]] = Counter()
+        """Events that changed nothing, by venue and reason."""
         self.layout = 0
         """Counts rebuilds: rows keep their places while it stands still."""
         self._row: dict[tuple[str, str], int] = {}
@@ -114,7 +119,7 @@ class Chain:
         self._dirty: set[int] = set()
         self._is_stale_layout = False
         self._w: dict[str, memoryview[Any]] = {}
-        self._apply: dict[type, Callable[[Any], None]] = {
+        self.handlers: dict[type, Callable[[Any], None]] = {
             Quote: self._apply_quote,
             Mark: self._apply_mark,
             Forward: self._apply_forward,
@@ -124,6 +129,7 @@ class Chain:
             Gap: self._apply_gap,
             Trade: self._apply_trade,
         }
+        """What writes an event, by its type."""
         self._allocate(0)
 
     def __len__(self) -> int:
@@ -131,7 +137,7 @@ class Chain:
 
     def apply(self, event: Event) -> None:
         """Write one event of this currency."""
-        self._apply[type(event)](event)
+        self.handlers[type(event)](event)
 
     def take_dirty(self, now_ns: int) -> list[int]:
         """Drop what has expired, put new listings in their place, and return the expiries written to since last time.
@@ -159,24 +165,27 @@ class Chain:
             return
         row = self._row.get((of.venue, of.symbol))
         if row is None:
-            self.ignored["unlisted"] += 1
+            self.ignored[of.venue, "unlisted"] += 1
             return
         w = self._w
+        as_of_ns = event.recv_ns
         if event.event_ns is not None:
             if event.event_ns < w["event_ns"][row]:
-                self.ignored["out_of_order"] += 1
+                self.ignored[of.venue, "out_of_order"] += 1
                 return
             if event.event_ns > event.recv_ns + AHEAD_NS_MAX:
                 # Believed, it would shut out every quote to come until that time.
-                self.ignored["time_ahead"] += 1
+                self.ignored[of.venue, "time_ahead"] += 1
                 return
             w["event_ns"][row] = event.event_ns
+            as_of_ns = min(as_of_ns, event.event_ns)
         nan = math.nan
         w["bid"][row] = nan if event.bid is None else event.bid
         w["ask"][row] = nan if event.ask is None else event.ask
         w["bid_size"][row] = nan if event.bid_size is None else event.bid_size
         w["ask_size"][row] = nan if event.ask_size is None else event.ask_size
         w["recv_ns"][row] = event.recv_ns
+        w["as_of_ns"][row] = as_of_ns
         self._dirty.add(w["expiry"][row])
 
     def _apply_future(self, event: Quote) -> None:
@@ -184,9 +193,12 @@ class Chain:
         if of.kind != "future" or of.expiry is None:
             return
         forward = self._forward_of(of.venue, of.series, of.expiry)
+        as_of_ns = self._as_of(event, of.venue, forward.future_recv_ns)
+        if as_of_ns is None:
+            return
         forward.future_bid = math.nan if event.bid is None else event.bid
         forward.future_ask = math.nan if event.ask is None else event.ask
-        forward.future_recv_ns = event.recv_ns
+        forward.future_recv_ns = as_of_ns
         self._dirty.add(of.expiry)
 
     def _apply_mark(self, event: Mark) -> None:
@@ -213,6 +225,9 @@ class Chain:
 
     def _apply_forward(self, event: Forward) -> None:
         forward = self._forward_of(event.venue, event.series, event.expiry)
+        as_of_ns = self._as_of(event, event.venue, forward.recv_ns)
+        if as_of_ns is None:
+            return
         if event.price != forward.price:
             # An exponential memory of the steps between rows: how far two rows of one expiry disagree.
             step = abs(event.price - forward.price)
@@ -222,10 +237,23 @@ class Chain:
             forward.price = event.price
             self._dirty.add(event.expiry)
         forward.name = event.symbol
-        forward.recv_ns = event.recv_ns
+        forward.recv_ns = as_of_ns
 
     def _apply_index(self, event: Index) -> None:
-        self.index[event.venue] = (event.price, event.recv_ns)
+        as_of_ns = self._as_of(event, event.venue, self.index.get(event.venue, (0.0, 0))[1])
+        if as_of_ns is not None:
+            self.index[event.venue] = (event.price, as_of_ns)
+
+    def _as_of(self, event: Quote | Forward | Index, venue: str, last_ns: int) -> int | None:
+        """Return the earlier of an event's time and its arrival; None where it is not to be believed."""
+        stated_ns = event.event_ns
+        if stated_ns is None:
+            return event.recv_ns
+        if stated_ns > event.recv_ns + AHEAD_NS_MAX:
+            self.ignored[venue, "time_ahead"] += 1
+            return None
+        # Many options state one forward, each at its own moment: an older statement is no loss, and not counted.
+        return None if stated_ns < last_ns else min(event.recv_ns, stated_ns)
 
     def _apply_instrument(self, event: Instrument) -> None:
         of = event.contract
@@ -236,7 +264,7 @@ class Chain:
             return
         key = (of.venue, of.symbol)
         if key not in self._listing and len(self._listing) >= ROWS_MAX:
-            self.ignored["chain_full"] += 1
+            self.ignored[of.venue, "chain_full"] += 1
             return
         before = self._listing.get(key)
         self._listing[key] = event
@@ -256,7 +284,7 @@ class Chain:
             self._delist(event.venue, event.symbol)
             return
         if event.state == "unreadable":
-            self.ignored["unreadable"] += 1
+            self.ignored[event.venue, "unreadable"] += 1
         row = self._row.get((event.venue, event.symbol))
         if row is not None:
             self._w["is_open"][row] = event.state in OPEN_STATES

@@ -176,7 +176,7 @@ def _parities(chain: Chain, slots: Sequence[int], now_ns: int) -> list[list[tupl
     pairs, newest_ns = np.empty(shape, np.int64), np.empty(shape, np.int64)
     parity_board(
         np.asarray(slots, np.int64), chain.starts, chain.series, chain.strike, chain.is_call, chain.is_coin,
-        chain.is_open, chain.bid, chain.ask, chain.recv_ns, now_ns - int(PARITY_AGE_S_MAX * 1e9),
+        chain.is_open, chain.bid, chain.ask, chain.as_of_ns, now_ns - int(PARITY_AGE_S_MAX * 1e9),
         forward, stderr, pairs, newest_ns,
     )  # fmt: skip
     stated: list[list[tuple[_Statement | None, int]]] = []

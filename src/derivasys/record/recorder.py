@@ -30,7 +30,7 @@ class Recorder:
         self.detail = ""
         self.records = 0
         self.lost = 0
-        """Records that came after it stopped."""
+        """Records that came after it stopped, and those of the block that could not be written."""
         self._writer = BlockWriter(folder)
         self._connections = 0
         self._flushed_s: float | None = None
@@ -42,7 +42,7 @@ class Recorder:
     def open(self, recv_ns: int, venue: str, feed: int, ccys: tuple[str, ...]) -> int:
         """Return the number of a new connection (or of a feed's cycles, with venue '')."""
         number = self._connections
-        if number > CONNECTIONS_MAX:
+        if number > CONNECTIONS_MAX and self.state == "recording":
             self._stop(OSError(errno.EOVERFLOW, os.strerror(errno.EOVERFLOW)))
         self._connections += 1
         self.add(recv_ns, number, Kind.OPENED, orjson.dumps({"venue": venue, "feed": feed, "ccys": ccys}))
@@ -53,12 +53,11 @@ class Recorder:
         if self.state != "recording":
             self.lost += 1
             return
+        self.records += 1
         try:
             self._writer.add(recv_ns, connection, kind, payload)
         except OSError as error:
             self._stop(error)
-        else:
-            self.records += 1
 
     def tap(self, venue: str, feed: int, ccys: tuple[str, ...]) -> ConnectionTap:
         """Return what listens in on one connector."""
@@ -91,6 +90,8 @@ class Recorder:
     def _stop(self, error: OSError) -> None:
         self.state = "stopped"
         self.detail = os.strerror(error.errno) if error.errno else str(error)
+        self.records -= self._writer.lost
+        self.lost += self._writer.lost
         log.error("recording to %s stopped: %s; the service goes on without it", self.folder, self.detail)
         self._writer.close()
 

@@ -1,7 +1,7 @@
 """Feeds a recording to pipelines: the same bytes at the same times, and so the same surfaces.
 
 A recording of a whole run holds its cycles too; they are repeated at their recorded times, so that the surfaces are the
-very ones that were published. A recording of frames alone is cycled every 50 ms of recorded time.
+very ones that were published. A recording of frames alone is cycled every 50 ms of recorded time, or as asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from derivasys.record.segments import Kind, Record, SegmentError, read
 from derivasys.surface import Surface
 
 CYCLE_NS = 50_000_000
+PAUSE_NS = 1_000_000_000
 LOOK_AHEAD = 200_000
 """Records in which a first cycle is looked for; a run that cycles does so twenty times a second."""
 
@@ -53,9 +54,7 @@ class Replay:
             if opened.feed not in self.pipelines:
                 self.pipelines[opened.feed] = self._make(opened.ccys)
             return []
-        connection = self.connections.get(record.connection)
-        if connection is None:
-            raise SegmentError(f"a record of connection {record.connection}, which was never opened")
+        connection = self._connection(record)
         pipeline = self.pipelines[connection.feed]
         if record.kind in (Kind.RECEIVED, Kind.LISTING):
             self.frames += 1
@@ -65,30 +64,46 @@ class Replay:
             return pipeline.drain(record.recv_ns, (lambda name: name == ccy) if ccy else None)
         return []
 
+    def feed_of(self, record: Record) -> int:
+        """Return the feed that a record belongs to. Raises SegmentError."""
+        return self._connection(record).feed
 
-def replay(records: Iterable[Record], replaying: Replay, *, has_cycles: bool) -> Iterator[Surface]:
-    """Yield every surface that the records make; without recorded cycles, of one every 50 ms of a feed's time."""
+    def _connection(self, record: Record) -> Connection:
+        connection = self.connections.get(record.connection)
+        if connection is None:
+            raise SegmentError(f"a record of connection {record.connection}, which was never opened")
+        return connection
+
+
+def replay(records: Iterable[Record], replaying: Replay, every_ns: int | None = None) -> Iterator[Surface]:
+    """Yield every surface that the records make: with their own cycles, or with one `every_ns` of a feed's time."""
     due: dict[int, int] = {}
     for record in records:
-        if not has_cycles and record.kind is not Kind.OPENED:
-            feed = replaying.connections[record.connection].feed
-            at = due.setdefault(feed, record.recv_ns + CYCLE_NS)
+        if every_ns is None:
+            yield from replaying.apply(record)
+            continue
+        if record.kind is not Kind.OPENED:
+            feed = replaying.feed_of(record)
+            at = due.setdefault(feed, record.recv_ns + every_ns)
             while record.recv_ns >= at:
                 yield from replaying.pipelines[feed].drain(at)
                 # Nothing can have changed in a pause, except with time: one cycle a second tells that.
-                at += CYCLE_NS if record.recv_ns - at < 1_000_000_000 else 1_000_000_000
+                at += every_ns if record.recv_ns - at < PAUSE_NS else max(every_ns, PAUSE_NS)
             due[feed] = at
-        yield from replaying.apply(record)
+        if record.kind is not Kind.CYCLE:
+            yield from replaying.apply(record)
 
 
-def has_cycles(folder: Path) -> bool:
-    """Return whether the recording holds the cycles of the run that made it."""
+def cadence(folder: Path, cycle_ms: int | None = None) -> int | None:
+    """Return the `every_ns` of `replay`: as asked for, else None for a recording with cycles, 50 ms for others."""
+    if cycle_ms is not None:
+        return cycle_ms * 1_000_000
     for number, record in enumerate(read(folder)):
         if record.kind is Kind.CYCLE:
-            return True
+            return None
         if number > LOOK_AHEAD:
-            return False
-    return False
+            break
+    return CYCLE_NS
 
 
 def surfaces(
@@ -96,4 +111,4 @@ def surfaces(
 ) -> Iterator[Surface]:
     """Yield the surfaces of a recording. Raises SegmentError."""
     replaying = Replay(lambda ccys: Pipeline(rules or Rules(), ccys))
-    yield from replay(read(folder, from_ns, to_ns), replaying, has_cycles=has_cycles(folder))
+    yield from replay(read(folder, from_ns, to_ns), replaying, cadence(folder))

@@ -1,9 +1,11 @@
 """Recording files: raw records in compressed blocks, readable up to the last flush whatever happened after it.
 
 A recording is a folder of segments `NNNNNN.dvs`. A segment is a run of blocks; a block is a fixed header (magic, sizes,
-checksum, first and last receive time) and a zstd-compressed run of records; a record is (recv_ns, connection,
-kind, payload). Beside each segment stands its index `NNNNNN.dvi`: the header of every block with its offset. The index
-can be made again from the segment, and is where it is missing or short. A block cut off by a crash ends its segment.
+checksum, first and last receive time, whether it holds terms) and a zstd-compressed run of records; a record is
+(recv_ns, connection, kind, payload). Terms are what later frames mean nothing without: connections and listings. Beside
+each segment stands its index `NNNNNN.dvi`: of every block offset, times and whether it holds terms, so that a span is
+found without reading what lies before it. The index can be made again from the segment, and is where it is missing or
+short. A block cut off by a crash ends its segment.
 """
 
 from __future__ import annotations
@@ -12,24 +14,28 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 
 import pyarrow as pa
 from msgspec import Struct
 
-MAGIC = b"DVS1"
+MAGIC = b"DVS2"
 BLOCK_BYTES = 256 << 10
 """A block is written when it holds so much …"""
 FLUSH_S = 1.0
 """… or is so old."""
 SEGMENT_BYTES = 256 << 20
 RECORD_BYTES_MAX = 64 << 20
-_HEADER = struct.Struct("<4sIIIqqI")
-"""magic, compressed bytes, raw bytes, crc32 of the compressed bytes, first ns, last ns, records."""
+_HEADER = struct.Struct("<4sIIqqI?")
+"""magic, compressed bytes, raw bytes, first ns, last ns, records, has terms; checksum and bytes follow."""
+_CHECKSUM = struct.Struct("<I")
+"""crc32 of the header and the compressed bytes."""
+_HEAD_BYTES = _HEADER.size + _CHECKSUM.size
 _RECORD = struct.Struct("<qHBI")
-_INDEX = struct.Struct("<Qqq")
-"""offset of the block, first ns, last ns."""
+_INDEX = struct.Struct("<Qqq?")
+"""offset of the block, first ns, last ns, has terms."""
 
 
 class Kind(IntEnum):
@@ -38,8 +44,11 @@ class Kind(IntEnum):
     OPENED = 0  # a connection: JSON of venue, address and feed
     RECEIVED = 1
     SENT = 2
-    LISTING = 3  # a REST reply
+    LISTING = 3  # a REST reply, or a received frame that lists contracts
     CYCLE = 4  # a drain of the feed's pipeline at recv_ns; payload: its currency, empty for all
+
+
+TERMS = frozenset({Kind.OPENED, Kind.LISTING})
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -66,20 +75,29 @@ class BlockWriter:
         self._codec = pa.Codec("zstd", compression_level=1)
         self._buffer = bytearray()
         self._records = 0
+        self._has_terms = False
         self._first_ns = self._last_ns = 0
         self._segment: int | None = None
         self._index: int | None = None
         self._offset = 0
         self.bytes_written = 0
+        self.lost = 0
+        """Records of blocks that could not be written."""
 
     def add(self, recv_ns: int, connection: int, kind: int, payload: bytes) -> None:
         """Keep one record; writes a block when enough have come. Raises OSError."""
+        # Feeds may run on clocks years apart: a block's span is that of the earliest and the latest of its records.
         if not self._records:
+            self._first_ns = self._last_ns = recv_ns
+        elif recv_ns > self._last_ns:
+            self._last_ns = recv_ns
+        elif recv_ns < self._first_ns:
             self._first_ns = recv_ns
-        self._last_ns = recv_ns
         self._buffer += _RECORD.pack(recv_ns, connection, kind, len(payload))
         self._buffer += payload
         self._records += 1
+        if kind in TERMS:
+            self._has_terms = True
         if len(self._buffer) >= BLOCK_BYTES:
             self.flush()
 
@@ -89,19 +107,26 @@ class BlockWriter:
             return
         raw = bytes(self._buffer)
         packed = self._codec.compress(raw, asbytes=True)
-        header = _HEADER.pack(
-            MAGIC, len(packed), len(raw), zlib.crc32(packed), self._first_ns, self._last_ns, self._records
-        )
+        spans = (self._first_ns, self._last_ns)
+        has_terms = self._has_terms
+        header = _HEADER.pack(MAGIC, len(packed), len(raw), *spans, self._records, has_terms)
+        header += _CHECKSUM.pack(zlib.crc32(packed, zlib.crc32(header)))
+        records = self._records
         self._buffer.clear()
         self._records = 0
-        if self._segment is None:
-            self._open()
-        assert self._segment is not None
-        assert self._index is not None
+        self._has_terms = False
         try:
+            if self._segment is None:
+                self._open()
+            assert self._segment is not None
+            assert self._index is not None
             _write_all(self._segment, header + packed)
-            _write_all(self._index, _INDEX.pack(self._offset, self._first_ns, self._last_ns))
+            _write_all(self._index, _INDEX.pack(self._offset, *spans, has_terms))
         except OSError:
+            self.lost += records
+            if self._segment is not None:
+                with suppress(OSError):  # a piece of a block is of no use
+                    os.ftruncate(self._segment, self._offset)
             self.close()
             raise
         self._offset += len(header) + len(packed)
@@ -138,6 +163,7 @@ class Block(Struct, frozen=True):
     offset: int
     first_ns: int
     last_ns: int
+    has_terms: bool
 
 
 def blocks(folder: Path) -> list[Block]:
@@ -159,15 +185,15 @@ def _segment_blocks(path: Path) -> list[Block]:
         found = [Block(path, *entry) for entry in _INDEX.iter_unpack(content[:whole])]
     with path.open("rb") as file:
         offset = found.pop().offset if found else 0
-        while offset + _HEADER.size <= size:
+        while offset + _HEAD_BYTES <= size:
             file.seek(offset)
-            magic, packed, _, _, first_ns, last_ns, _ = _HEADER.unpack(file.read(_HEADER.size))
+            magic, packed, _, first_ns, last_ns, _, has_terms = _HEADER.unpack(file.read(_HEADER.size))
             if magic != MAGIC:
                 raise SegmentError(f"{path}: no block at byte {offset}")
-            if offset + _HEADER.size + packed > size:
+            if offset + _HEAD_BYTES + packed > size:
                 break  # cut off while it was written
-            found.append(Block(path, offset, first_ns, last_ns))
-            offset += _HEADER.size + packed
+            found.append(Block(path, offset, first_ns, last_ns, has_terms))
+            offset += _HEAD_BYTES + packed
     return found
 
 
@@ -175,9 +201,11 @@ def read_block(block: Block) -> Iterator[Record]:
     """Yield a block's records. Raises SegmentError when its checksum does not hold."""
     with block.path.open("rb") as file:
         file.seek(block.offset)
-        _, packed, raw, crc, _, _, _ = _HEADER.unpack(file.read(_HEADER.size))
+        header = file.read(_HEADER.size)
+        _, packed, raw, *_ = _HEADER.unpack(header)
+        (checksum,) = _CHECKSUM.unpack(file.read(_CHECKSUM.size))
         content = file.read(packed)
-    if zlib.crc32(content) != crc:
+    if zlib.crc32(content, zlib.crc32(header)) != checksum:
         raise SegmentError(f"{block.path}: damaged block at byte {block.offset}")
     data = pa.Codec("zstd").decompress(content, decompressed_size=raw, asbytes=True)
     at = 0
@@ -196,9 +224,11 @@ def read(folder: Path, from_ns: int | None = None, to_ns: int | None = None) -> 
     for block in blocks(folder):
         if to_ns is not None and block.first_ns >= to_ns:
             continue
+        if from_ns is not None and block.last_ns < from_ns and not block.has_terms:
+            continue
         for record in read_block(block):
             if to_ns is not None and record.recv_ns >= to_ns:
                 continue
             is_before = from_ns is not None and record.recv_ns < from_ns
-            if not is_before or record.kind in (Kind.OPENED, Kind.LISTING):
+            if not is_before or record.kind in TERMS:
                 yield record

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Protocol
 
@@ -32,8 +31,13 @@ class LocalVenue(Protocol):
 
 def _servers() -> list[ModuleType]:
     root = derivasys.testing
-    packages = [f"{root.__name__}.{found.name}" for found in pkgutil.iter_modules(root.__path__) if found.ispkg]
-    return [import_module(f"{name}.server") for name in packages if find_spec(f"{name}.server")]
+    # Looked for without importing the packages: some are made of these servers.
+    return [
+        import_module(f"{root.__name__}.{name}.server")
+        for folder in root.__path__
+        for name in sorted(found.name for found in pkgutil.iter_modules([folder]) if found.ispkg)
+        if any(module.name == "server" for module in pkgutil.iter_modules([f"{folder}/{name}"]))
+    ]
 
 
 _SERVERS = {module.TERMS.venue: module for module in _servers()}

@@ -49,13 +49,17 @@ class Losses(Struct):
     """Channels that fall silent while their subscription stands."""
     sent: int = 0
     """Pushes counted so far, over all channels."""
+    lost: int = 0
+    """Pushes that were not sent."""
 
     def copies(self, channel: str) -> int:
         """Return how often the next push of `channel` is to be sent: 0, 1 or 2."""
         if self.stalled and is_named(channel, self.stalled):
+            self.lost += 1
             return 0
         self.sent += 1
         if self.drop_every and self.sent % self.drop_every == 0:
+            self.lost += 1
             return 0
         return 2 if self.repeat_every and self.sent % self.repeat_every == 0 else 1
 

@@ -1,6 +1,8 @@
 """The socket around a session, against a local venue: what failures of HTTP do to it."""
 
 import asyncio
+import base64
+import hashlib
 import random
 
 from derivasys.clock import RecordedClock
@@ -171,3 +173,77 @@ def test_pages_of_a_listing_that_come_over_the_socket_are_told_as_listings():
         assert not any(b'"instruments":[' in payload for kind, payload in told if kind == "received")
 
     run_any("derive", scenario)
+
+
+class Quiet:
+    """A session that has nothing to say."""
+
+    ws_path = "/"
+    is_leaving = False
+
+    def __init__(self) -> None:
+        self.relisting: list[str] = []
+        self.heard: list[bytes] = []
+
+    def opened(self, now_ns):
+        return []
+
+    def received(self, payload, now_ns):
+        self.heard.append(payload)
+        return []
+
+    def is_listing(self, payload):
+        return False
+
+    def tick(self, now_ns):
+        return []
+
+
+def test_a_frame_cut_in_the_middle_is_not_delivered_and_the_connection_is_replaced():
+    """One whole frame, then half of another, then the end of the connection: each time anew."""
+    whole, cut = b'{"n":1}', b'{"n":2,"bid":100.5}'
+
+    async def serve(reader, writer):
+        request = await reader.readuntil(b"\r\n\r\n")
+        key = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
+        digest = hashlib.sha1(key.partition(b":")[2].strip() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+        accept = b"Sec-WebSocket-Accept: " + base64.b64encode(digest)
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + accept)
+        writer.write(b"\r\n\r\n\x81" + bytes([len(whole)]) + whole + b"\x81" + bytes([len(cut)]) + cut[:9])
+        await writer.drain()
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        frames: list[bytes] = []
+        sessions: list[Quiet] = []
+
+        def session(now_ns):
+            sessions.append(Quiet())
+            return sessions[-1]
+
+        endpoint = Endpoint(ws=f"ws://{address}", http=f"http://{address}")
+        connector = Connector(
+            "cut",
+            endpoint,
+            session,
+            RecordedClock(0),
+            lambda venue, payload, ns: frames.append(payload) or (),
+            random.Random(1),
+        )
+        task = asyncio.create_task(connector.run())
+        try:
+            async with asyncio.timeout(30.0):
+                while connector.reconnects < 2:
+                    await asyncio.sleep(0.02)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            server.close()
+        assert set(frames) == {whole}
+        assert len(frames) >= 2
+        assert sessions[0].heard == [whole]
+        assert connector.messages == len(frames)
+
+    asyncio.run(main())

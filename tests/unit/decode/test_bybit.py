@@ -306,6 +306,11 @@ class TestBook:
         assert (type(still), still.expected) == (Gap, None)
         assert isinstance(quote, Quote)
 
+    def test_ids_that_begin_anew_lose_the_book_when_the_snapshot_that_says_so_is_lost(self):
+        later = {"s": "SOL-28APR23-30-C", "b": [["7", "1"]], "a": [], "u": 2, "seq": 5}
+        _, gap = events(self.snapshot(), push(self.TOPIC, later, "delta", ts=1680652811254))
+        assert (type(gap), gap.expected, gap.received) == (Gap, 24642, 2)
+
     def test_changes_seen_before_are_dropped(self):
         assert len(events(self.snapshot(), self.frame(24641, [["7", "1"]]), self.frame(24642))) == 2
 

@@ -84,7 +84,7 @@ def test_older_events_do_not_overwrite_newer_ones():
     chain.apply(quote(of, bid=1.0, event_ns=NOW_NS))
     chain.apply(quote(of, bid=9.0, event_ns=NOW_NS - 1))
     assert chain.bid[0] == 1.0
-    assert chain.ignored["out_of_order"] == 1
+    assert chain.ignored["deribit", "out_of_order"] == 1
 
 
 def test_a_quote_dated_ahead_does_not_shut_out_the_others():
@@ -93,13 +93,13 @@ def test_a_quote_dated_ahead_does_not_shut_out_the_others():
     chain.apply(quote(of, bid=9.0, event_ns=NOW_NS + 10**12))
     chain.apply(quote(of, bid=1.0, event_ns=NOW_NS + 1))
     assert chain.bid[0] == 1.0
-    assert chain.ignored["time_ahead"] == 1
+    assert chain.ignored["deribit", "time_ahead"] == 1
 
 
 def test_quotes_of_unlisted_contracts_are_counted():
     chain = listed(option(100))
     chain.apply(quote(option(101)))
-    assert chain.ignored["unlisted"] == 1
+    assert chain.ignored["deribit", "unlisted"] == 1
 
 
 def test_expired_contracts_leave():
@@ -133,7 +133,7 @@ def test_a_contract_that_is_not_open_says_so(state, is_open):
 def test_a_listing_that_could_not_be_read_is_counted():
     chain = listed(option(100))
     chain.apply(Status("deribit", "BTC-UP-C", "BTC", NOW_NS, NOW_NS, "unreadable"))
-    assert chain.ignored["unreadable"] == 1
+    assert chain.ignored["deribit", "unreadable"] == 1
     assert chain.is_open[0]
 
 
@@ -168,7 +168,7 @@ def test_block_and_combo_prints_are_no_last_trade(marker):
 def test_the_chain_is_bounded(monkeypatch):
     monkeypatch.setattr("derivasys.estimate.chain.ROWS_MAX", 2)
     chain = listed(option(90), option(100), option(110))
-    assert chain.ignored["chain_full"] == 1
+    assert chain.ignored["deribit", "chain_full"] == 1
     chain.take_dirty(NOW_NS)
     assert len(chain) == 2
 

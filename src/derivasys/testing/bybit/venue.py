@@ -28,6 +28,8 @@ DEFAULT_COIN = "BTC"
 """What REST answers about when no coin is named."""
 PRELAUNCH_NS = 3_000 * _MS
 """From the listing of a contract to its launch."""
+UNSEEN_IDS = 100
+"""How far a book's ids go on while nobody follows it."""
 SILENCE_CLOSE = (1006, "no ping")
 Reply = tuple[int, Json]
 
@@ -86,6 +88,8 @@ class BybitVenue:
         """By market and name."""
         self._waiting: dict[tuple[str, str], dict[tuple[str, str], Topic]] = {}
         self._dirty: dict[tuple[str, str], Topic] = {}
+        self._book_ids: dict[tuple[str, str], int] = {}
+        """Of books that nobody follows now: their ids go on."""
         self._status = "completed"
         self._sequence = 3_414_625_000
         self._launches: dict[str, int] = {}
@@ -203,6 +207,8 @@ class BybitVenue:
         topic = self._topics.get(key)
         if topic is None:
             topic = open_topic(market, name, self.view.markets)
+            if isinstance(topic, BookTopic):
+                topic.u = self._book_ids.get(key, topic.u)
             if topic is not None:
                 self._topics[key] = topic
                 self._waiting.setdefault(topic.wake, {})[key] = topic
@@ -218,6 +224,8 @@ class BybitVenue:
             del self._topics[key]
             self._dirty.pop(key, None)
             del self._waiting[topic.wake][key]
+            if isinstance(topic, BookTopic):
+                self._book_ids[key] = topic.u + UNSEEN_IDS
 
     # --- time ---
 

@@ -70,6 +70,8 @@ class Coin:
         self._past: deque[tuple[int, Moves]] = deque(maxlen=HISTORY_STEPS)
         self._add(dates or expiry_dates(start_ms, EVERY_DATE), start_ms)
         self._past.append((0, msgspec.structs.replace(self._moves)))
+        self._shocks: list[tuple[int, int, float]] = []
+        """(first step, last step, log move a step) of moves to come."""
 
     def now_ms(self) -> int:
         return self.start_ms + self.step * STEP_MS
@@ -86,10 +88,24 @@ class Coin:
         for stride in strides:
             self.step += stride
             dynamics.step(self._moves, stride * STEP_MS / 1000.0, self._front_iv(), self._rng, self._shared)
+            if self._shocks:
+                self._moves.index_log += self._shocked(stride)
             self._past.append((self.step, msgspec.structs.replace(self._moves)))
         now_ms = self.now_ms()
         if now_ms >= self._next_ms:
             self._add(expiry_dates(now_ms, EVERY_DATE), now_ms)
+
+    def shock(self, log_move: float, seconds: float) -> None:
+        """Let the index move by `log_move` within the next `seconds`, beside its own moves."""
+        steps = max(1, round(seconds * 1000.0 / STEP_MS))
+        self._shocks.append((self.step + 1, self.step + steps, log_move / steps))
+
+    def _shocked(self, stride: int) -> float:
+        """Return what the shocks add to the index's log in the last `stride` steps."""
+        first = self.step - stride + 1
+        added = sum(each * max(0, min(last, self.step) - max(begun, first) + 1) for begun, last, each in self._shocks)
+        self._shocks = [shock for shock in self._shocks if shock[1] > self.step]
+        return added
 
     def at(self, step: int) -> Moves:
         """Return the factors at grid point `step`, or at the last known before it."""

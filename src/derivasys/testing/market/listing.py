@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from derivasys.messages import OptionType
 from derivasys.testing.market.board import DELIVERED, Board, Expiry
 from derivasys.testing.market.coin import Coin
 from derivasys.testing.market.events import LifeEvent
-from derivasys.testing.market.ladder import Ladder, expiry_dates, last_eight_ms
+from derivasys.testing.market.ladder import Ladder, expiry_dates, last_eight_ms, strike_grid
 from derivasys.testing.market.smiles import smile_iv
 from derivasys.testing.recordings import YEAR_MS
 
@@ -43,16 +43,31 @@ def list_expiry(board: Board, coin: Coin, ms: int, forward: float, now_ms: int) 
     if is_listed:
         board.add_future(ms, forward, now_ms)
     strikes = listed_strikes(board, coin, ms, forward, now_ms)
+    return list_strikes(board, len(board.expiries) - 1, strikes.tolist(), now_ms)
+
+
+def list_strikes(board: Board, number: int, strikes: Sequence[float], now_ms: int) -> Ints:
+    """Add options at `strikes` to the expiry of this number, without quotes; return the rows."""
     types: tuple[OptionType, ...] = ("C", "P")
-    both = [(strike, option_type) for strike in strikes.tolist() for option_type in types]
+    both = [(strike, option_type) for strike in strikes for option_type in types]
     rows = board.add_options(
-        [len(board.expiries) - 1] * len(both),
+        [number] * len(both),
         [strike for strike, _ in both],
         [option_type for _, option_type in both],
         [now_ms] * len(both),
     )
-    board.ticker["forward"][rows], board.ticker["index"][rows] = forward, board.index_price
+    board.ticker["forward"][rows], board.ticker["index"][rows] = board.expiries[number].forward, board.index_price
     return rows
+
+
+def missing_strikes(board: Board, coin: Coin, number: int, count: int, now_ms: int) -> list[float]:
+    """Return up to `count` round strikes that the expiry of this number lacks, those nearest to its forward first."""
+    expiry = board.expiries[number]
+    iv = float(smile_iv(coin.joined, np.array([coin.slot_of[expiry.ms]]), np.zeros(1))[0])
+    grid = strike_grid(expiry.forward, iv * (max(expiry.ms - now_ms, 1) / YEAR_MS) ** 0.5)
+    listed = set(board.strike[board.expiry_of == number].tolist())
+    lacking = [strike for strike in grid.tolist() if strike not in listed]
+    return sorted(lacking, key=lambda strike: abs(strike - expiry.forward))[:count]
 
 
 def listed_strikes(board: Board, coin: Coin, ms: int, forward: float, now_ms: int) -> Floats:
@@ -61,7 +76,9 @@ def listed_strikes(board: Board, coin: Coin, ms: int, forward: float, now_ms: in
     iv = float(smile_iv(coin.joined, np.array([slot]), np.zeros(1))[0])
     sd = iv * (max(ms - now_ms, 1) / YEAR_MS) ** 0.5
     strikes = coin.strikes[slot]
-    strikes = strikes[np.abs(np.log(strikes / forward)) <= family.z_max * sd]
+    near = np.abs(np.log(strikes / forward)) <= family.z_max * sd
+    # Spot may have left the strikes that the coin began with.
+    strikes = strikes[near] if near.any() else strike_grid(forward, sd)
     return strikes[int(np.argmin(np.abs(strikes - forward))) % family.every :: family.every]
 
 

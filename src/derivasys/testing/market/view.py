@@ -2,7 +2,7 @@
 
 Index and forwards carry the venue's own small basis, vols its own small deviation; quotes are re-made about the mark
 at the venue's spreads. The view lives on the coin's grid, so what it does depends on the seeds alone and not on how
-often it is asked; a gap of more than `STEPS_MAX` steps is crossed in one.
+often it is asked; a gap of more than `steps_max` steps is crossed in one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derivasys.testing.market import activity, dynamics, kernels
-from derivasys.testing.market.board import OPEN, Board, tau_years
+from derivasys.testing.market.board import DELIVERED, OPEN, Board, tau_years
 from derivasys.testing.market.coin import STEP_MS, STEPS_MAX, Coin
 from derivasys.testing.market.events import LifeEvent, MarketUpdate, Print, nothing
 from derivasys.testing.market.futures import move_futures
 from derivasys.testing.market.life import DeliveryAverages, settle
-from derivasys.testing.market.listing import due_dates, list_expiry, listing_life
+from derivasys.testing.market.listing import due_dates, list_expiry, list_strikes, listing_life, missing_strikes
 from derivasys.testing.market.manner import Manner
 from derivasys.testing.market.quoting import Pattern, pattern_quoting
 
@@ -61,6 +61,8 @@ class MarketView:
         self._spread = spread
         self._pattern = pattern
         self._rng = np.random.default_rng(seeds)
+        self.steps_max = STEPS_MAX
+        """More steps than this are crossed in one; 1 makes a cheaper, coarser market."""
         self._lag = manner.latency_ms // STEP_MS
         self._steps = 0
         self._averages = DeliveryAverages()
@@ -76,6 +78,8 @@ class MarketView:
         self._chance: Floats = np.zeros(0)
         self._trade_seq: dict[int, int] = {}
         self._trade_id = 400_000_000
+        self._life: list[LifeEvent] = []
+        """Changes of the listing that the next step tells of."""
         if self.family.has_perpetual:
             board.add_future(None, board.index_price, coin.start_ms)
         if board.expiries:
@@ -86,7 +90,7 @@ class MarketView:
         target = (now_ns // 1_000_000 - self.coin.start_ms) // STEP_MS
         if target <= self._steps:
             return nothing()
-        if target - self._steps > STEPS_MAX:
+        if target - self._steps > self.steps_max:
             return self._step(target - self._steps)
         updates = [self._step(1) for _ in range(target - self._steps)]
         if len(updates) == 1:
@@ -123,7 +127,8 @@ class MarketView:
         self._drift(seconds)
         self._averages.observe(self.board, last_ms, now_ms)
         self._move_forwards(now_ms)
-        life = settle(self.board, self._averages, last_ms, now_ms)
+        life = self._life + settle(self.board, self._averages, last_ms, now_ms)
+        self._life = []
         life += self._list(now_ms)
         rows = self._draw(seconds, bool(life))
         self._requote(rows, now_ms)
@@ -186,11 +191,37 @@ class MarketView:
         )
         rows = list_expiry(self.board, self.coin, ms, round(forward, self.family.index_digits), now_ms)
         self._account()
+        self._prepare(rows, now_ms)
+        return rows
+
+    def _prepare(self, rows: Ints, now_ms: int) -> None:
+        """Value new rows and settle how they are quoted; the next draw quotes them."""
         self.price(rows, now_ms)
         quoting = pattern_quoting(self.board, rows, self._pattern, now_ms, self._spread, self._manner.gaps, self._rng)
         self._quoting = np.concatenate([self._quoting, quoting]) if len(self._quoting) else quoting
         self.board.ticker["mark"][rows] = np.nan
-        return rows
+
+    def list_strikes(self, number: int, count: int) -> list[str]:
+        """List up to `count` strikes that the expiry of this number lacks near its forward; return their symbols."""
+        now_ms = self.now_ms()
+        strikes = missing_strikes(self.board, self.coin, number, count, now_ms)
+        if not strikes:
+            return []
+        rows = list_strikes(self.board, number, strikes, now_ms)
+        self._prepare(rows, now_ms)
+        self._life += listing_life(self.board, rows, (), now_ms)
+        return [self.board.symbols[row] for row in rows.tolist()]
+
+    def delist(self, rows: Sequence[int]) -> list[str]:
+        """Take open options off the listing before their expiry; return their symbols."""
+        t, now_ms = self.board.ticker, self.now_ms()
+        for row in rows:
+            self.board.state[row] = DELIVERED
+            t["time_ms"][row] = now_ms
+            for name in ("bid", "ask"):
+                t[name][row], t[f"{name}_size"][row] = np.nan, 0.0
+            self._life.append(LifeEvent(now_ms, self.board.symbols[row], "option", "delivered"))
+        return [self.board.symbols[row] for row in rows]
 
     def _draw(self, seconds: float, is_new_board: bool) -> Ints:
         """Return the rows re-quoted now: each at its own rate, independently, and all new ones."""

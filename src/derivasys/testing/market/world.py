@@ -11,7 +11,7 @@ so chains of different years can stand side by side; coins without a chain are s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from zlib import crc32
 
@@ -37,11 +37,18 @@ _RECORDED = Altcoin(0.0, 1.0, 1.0)
 class World:
     """The coins and the venues that show them. Time is an argument; the same seed and times give the same bytes."""
 
-    def __init__(self, chains: Sequence[RecordedChain], seed: int = 1, start_ns: int | None = None) -> None:
-        """`start_ns`: else the instant of the BTC chain, or of the first."""
+    def __init__(
+        self,
+        chains: Sequence[RecordedChain],
+        seed: int = 1,
+        start_ns: int | None = None,
+        trim: Callable[[VenueTerms], VenueTerms] = lambda terms: terms,
+    ) -> None:
+        """`start_ns`: else the instant of the BTC chain, or of the first; `trim`: what is shown of a listing."""
         first = next((chain for chain in chains if chain.ccy == START_CCY), chains[0])
         self.chains = tuple(chains)
         self.seed = seed
+        self._trim = trim
         self.start_ns = first.instant_ns if start_ns is None else start_ns
         self._coins: dict[str, Coin] = {}
         self._patterns: dict[str, Pattern] = {}
@@ -75,6 +82,7 @@ class World:
 
         `rate` is option tickers a second over all families; `families` names some of them, None takes all.
         """
+        terms = self._trim(terms)
         chosen = [
             family for family in terms.families
             if self.knows(family.ccy)

@@ -27,6 +27,8 @@ PREOPEN_NS = 3_000 * _MS
 """From the listing of a contract to its opening."""
 UPGRADE_NS = 60_000 * _MS
 """From the notice of an upgrade to the close."""
+UNSEEN_IDS = 100
+"""How far a book's sequence goes on while nobody follows it."""
 NO_DATA_CLOSE, UPGRADE_CLOSE = (4004, "No data received in 30s."), (4006, "service upgrade")
 Reply = tuple[int, Json]
 
@@ -81,6 +83,8 @@ class OkxVenue:
         self._waiting: dict[tuple[str, str], dict[str, Topic]] = {}
         """(what a change is, of which contract, family or coin) → channels that wait for it."""
         self._dirty: dict[str, Topic] = {}
+        self._book_ids: dict[str, int] = {}
+        """Of books that nobody follows now: their sequence goes on."""
         self._trades: dict[str, Json] = {}
         """The last trade of each family, kept for new subscribers."""
         self._status = "completed"
@@ -199,6 +203,8 @@ class OkxVenue:
         topic = self._topics.get(name)
         if topic is None and channel in KEYS:
             topic = open_topic(channel, key, self.view.markets)
+            if isinstance(topic, BookTopic):
+                topic.seq = self._book_ids.get(name, topic.seq)
             if topic is not None:
                 self._topics[name] = topic
                 self._waiting.setdefault((topic.wake, _waits_for(topic)), {})[name] = topic
@@ -209,6 +215,8 @@ class OkxVenue:
         topic.sessions.pop(session, None)
         if not topic.sessions:
             del self._topics[topic.name]
+            if isinstance(topic, BookTopic):
+                self._book_ids[topic.name] = topic.seq + UNSEEN_IDS
             self._dirty.pop(topic.name, None)
             del self._waiting[topic.wake, _waits_for(topic)][topic.name]
 
