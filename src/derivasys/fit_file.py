@@ -115,8 +115,14 @@ def _text(value: float | None, decimals: int) -> str:
 
 
 def plot(surface: Surface, path: Path) -> None:
-    """Write a PNG with one small chart an expiry: the smile, its used quotes' bands, the unused ones pale."""
-    import matplotlib as mpl
+    """Write a PNG with one small chart an expiry: the smile, its used quotes' bands, the unused ones pale.
+
+    Raises OSError, or ValueError where nothing can draw: the services' image has no matplotlib.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise ValueError("matplotlib is not installed here") from None
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt

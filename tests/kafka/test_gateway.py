@@ -97,7 +97,8 @@ async def test_a_trace_goes_from_quote_to_surface(clients):
     assert len(answered) > 10
     assert {parts[1] for parts in answered} <= asked, "a surface goes on with the trace of its newest quote"
     assert len({parts[2] for parts in answered}) == len(answered), "in a span of its own"
-    for name in ("bus_lag", "bus_queue", "rebalances", "cycle_saturation", "partitions", "fenced"):
+    told = ("calibration_rmse_vol_points", "uncertified_expiries", "snapshot_age_seconds", "topic_lag", "queue_depth")
+    for name in ("bus_lag", "bus_queue", "rebalances", "cycle_saturation", "partitions", "fenced", *told):
         assert f"\nderivasys_{name}{{" in text, name
     for stage in ("bus_quotes", "calibrate", "quote_to_surface"):
         assert f'derivasys_latency_ms{{service="calibrator",stage="{stage}",quantile="0.99"}}' in text

@@ -29,7 +29,7 @@ from derivasys.services import heartbeat
 from derivasys.services.gauges import Gauges
 from derivasys.services.ownership import TRANSACTION_S, Newest, Owned, claim, is_fencing
 from derivasys.services.process import instance
-from derivasys.surface import Surface
+from derivasys.surface import REJECTED, Surface
 from derivasys.warm_up import warm_up
 from derivasys.wire import messages as m
 
@@ -331,6 +331,7 @@ class CalibratorService:
             for ccy, state in owned.published.items():
                 gauges.set("surface_version", state.version, ccy=ccy)
                 self._note_trace(ccy, owned.newest.get(ccy), state.version)
+        self._tell_quality()
         queued = sum(len(owned.claimed.producer) for owned in self.owned.values() if owned.claimed is not None)
         for name, value in (
             ("bus_queue", queued), ("bus_errors", self._clients.errors), ("bus_records", self._records),
@@ -339,10 +340,33 @@ class CalibratorService:
             ("rebuild_seconds", self._rebuild_s),
         ):  # fmt: skip
             gauges.set(name, float(value))
+        gauges.set("queue_depth", float(queued), queue="producer")
         for stage, (p50, p99) in self._latency.quantiles(0.5, 0.99).items():
             gauges.set("latency_ms", p50, stage=stage, quantile="0.5")
             gauges.set("latency_ms", p99, stage=stage, quantile="0.99")
         self._pulse.send(self._heartbeat())
+
+    def _tell_quality(self) -> None:
+        """Set what alarms and rollouts judge by; what this process no longer owns is not told."""
+        gauges, now_ms = self.gauges, self._clock.now_ns() // 1_000_000
+        for name in ("uncertified_expiries", "calibration_rmse_vol_points", "calibration_inside_percent",
+                     "snapshot_age_seconds"):  # fmt: skip
+            gauges.clear(name)
+        for owned in self.owned.values():
+            if owned.pipeline is None:
+                continue
+            for ccy, surface in owned.pipeline.surfaces.items():
+                fits = zip(
+                    surface.expiries, (100.0 * surface.rmse).tolist(), surface.inside.tolist(),
+                    (surface.state == REJECTED).tolist(), strict=True,
+                )  # fmt: skip
+                gauges.set_fits(ccy, now_ms, fits)
+                gauges.set("snapshot_age_seconds", max(0.0, now_ms - surface.now_ns / 1e6) / 1000, ccy=ccy)
+        gauges.set("topic_lag", sum(self._lag(owned) for owned in self.owned.values()), topic=QUOTES)
+        quantiles = self._latency.quantiles(0.5, 0.99)
+        for stage, name in (("fit", "fit_milliseconds"), ("calibrate", "cycle_milliseconds")):
+            for share, value in zip(("0.5", "0.99"), quantiles.get(stage, ()), strict=False):
+                gauges.set(name, value, quantile=share)
 
     def _note_trace(self, ccy: str, newest: Newest | None, at: int) -> None:
         span = None if newest is None else trace.parse(newest.traceparent)

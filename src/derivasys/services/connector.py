@@ -33,7 +33,7 @@ from derivasys.connect.session import ConnectionState, Endpoint, Session, Venue
 from derivasys.decode import DECODERS
 from derivasys.estimate.chain import CLOSED_STATES
 from derivasys.latency import Latency
-from derivasys.messages import DecodeError, Event, Gap, Instrument, Status, Trade
+from derivasys.messages import DecodeError, Event, Gap, Instrument, Quote, Status, Trade
 from derivasys.record.segments import Kind
 from derivasys.services import heartbeat
 from derivasys.services.gauges import Gauges
@@ -103,6 +103,8 @@ class ConnectorService:
         self._decoder = DECODERS[options.venue]()
         self._pending: dict[tuple[Any, ...], Event] = {}
         self._listing: dict[str, Instrument] = {}
+        self._newest_ns: dict[str, int] = {}
+        """By currency: when its newest quote came."""
         self._relisted_s = time.monotonic()
         self._trace = trace.start()
         self._latency = Latency()
@@ -201,6 +203,8 @@ class ConnectorService:
         """Let the event take the place of what it makes old, at the end of what waits."""
         if isinstance(event, Instrument):
             self._list(event)
+        elif isinstance(event, Quote):
+            self._newest_ns[event.ccy] = event.recv_ns
         elif isinstance(event, Gap):
             self.gaps += 1
         elif isinstance(event, Status) and event.state in CLOSED_STATES:
@@ -285,6 +289,13 @@ class ConnectorService:
         gauges.set("feed_messages", sum(each.messages for each in self.connectors), venue=venue)
         gauges.set("feed_reconnects", sum(each.reconnects for each in self.connectors), venue=venue)
         gauges.set("feed_gaps", self.gaps, venue=venue)
+        gauges.set("reconnects", sum(each.reconnects for each in self.connectors), venue=venue)
+        gauges.set("queue_depth", len(self._producer), queue="producer")
+        gauges.set("queue_depth", len(self._pending), queue="conflated")
+        gauges.set("dropped_messages", self.lost + self.undelivered, reason="not_logged")
+        gauges.set("dropped_messages", sum(self.rejects.values()), reason="undecodable")
+        for ccy, recv_ns in self._newest_ns.items():
+            gauges.set("quote_age_seconds", (self._clock.now_ns() - recv_ns) / 1e9, venue=venue, ccy=ccy)
         for reason, count in self.rejects.items():
             gauges.set("feed_rejects", count, venue=venue, reason=reason)
         for state in _STATES:

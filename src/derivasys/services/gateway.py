@@ -182,8 +182,13 @@ class GatewayService:
 
     def _set_gauges(self, latency: dict[str, list[float]]) -> None:
         gauges, follower, gateway = self.gauges, self._follower, self.gateway
+        lags: dict[str, int] = {}
         for (topic, part), lag in follower.lag().items():
             gauges.set("bus_lag", lag, topic=topic, partition=str(part))
+            name = topic.removeprefix(self._clients.settings.prefix)
+            lags[name] = lags.get(name, 0) + lag
+        for topic, lag in lags.items():
+            gauges.set("topic_lag", lag, topic=topic)
         for name, value in (
             ("bus_errors", self._clients.errors), ("bus_records", follower.taken), ("dead_letters", self._dead.count),
             ("stale_records", follower.stale), ("state_gaps", follower.gaps), ("clients", gateway.clients),
@@ -192,6 +197,10 @@ class GatewayService:
             gauges.set(name, float(value))
         for ccy, held in follower.held.items():
             gauges.set("surface_version", held.stamp.version, ccy=ccy)
+            gauges.set("snapshot_age_seconds", max(0, _now_ms() - held.state.ts) / 1000, ccy=ccy)
+        gauges.set("connections", gateway.clients)
+        gauges.set("dropped_messages", gateway.skipped, reason="slow_client")
+        gauges.set("dropped_messages", follower.stale, reason="succeeded_owner")
         for venue in self.venues():
             for state in _STATES:
                 gauges.set("feed_state", float(state == venue.state), venue=venue.venue, state=state)

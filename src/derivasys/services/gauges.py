@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
-METRICS = {
+from derivasys.telemetry.catalogue import BUCKETS, bucket
+from derivasys.telemetry.catalogue import METRICS as CATALOGUE
+
+METRICS = {metric.prometheus: metric.text for metric in CATALOGUE} | {
     "bus_lag": "Records between a consumer and the end of its partition",
     "bus_queue": "Records in a producer's queue, not yet acknowledged",
     "bus_errors": "Errors told by Kafka clients since start",
@@ -53,6 +57,24 @@ class Gauges:
         assert name in METRICS, name
         told = ",".join(f'{key}="{_escaped(text)}"' for key, text in {"service": self._service, **labels}.items())
         self._values.setdefault(name, {})[told] = value
+
+    def set_fits(self, ccy: str, now_ms: int, fits: Iterable[tuple[int, float, float, bool]]) -> None:
+        """Set a currency's quality of fit by bucket of expiry: the worst rmse, the least share inside, the rejected.
+
+        `fits` has (expiry ms, rmse in vol points, share inside 0 to 1, is rejected) of each expiry; NaN where unknown.
+        """
+        found: dict[str, list[tuple[float, float, bool]]] = {name: [] for name in BUCKETS}
+        for expiry, *fit in fits:
+            found[bucket(max(0.0, (expiry - now_ms) / 86_400_000))].append((fit[0], fit[1], bool(fit[2])))
+        for name, of in found.items():
+            labels = {"ccy": ccy, "bucket": name}
+            self.set("uncertified_expiries", sum(is_rejected for *_, is_rejected in of), **labels)
+            rmse = [rmse for rmse, _, is_rejected in of if not is_rejected and rmse == rmse]
+            inside = [inside for _, inside, is_rejected in of if not is_rejected and inside == inside]
+            if rmse:
+                self.set("calibration_rmse_vol_points", max(rmse), **labels)
+            if inside:
+                self.set("calibration_inside_percent", 100.0 * min(inside), **labels)
 
     def clear(self, name: str) -> None:
         """Forget a metric's series: labels that come and go are set anew each time."""

@@ -145,11 +145,13 @@ class RecorderService:
         ):  # fmt: skip
             self.gauges.set(name, float(value))
         assert self._consumer is not None
+        self.gauges.set("dropped_messages", status.lost, reason="not_logged")
         self.caught_up = bool(self._offsets)
         for at in self._consumer.position(self._consumer.assignment()):
             high = self._consumer.get_watermark_offsets(at, cached=True)[1]
             lag = max(0, high - at.offset) if high > 0 and at.offset >= 0 else 0
             self.caught_up &= lag == 0
+            self.gauges.set("topic_lag", lag, topic=at.topic.removeprefix(self._clients.settings.prefix))
             self.gauges.set("bus_lag", lag, topic=at.topic, partition=str(at.partition))
 
 

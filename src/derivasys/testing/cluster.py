@@ -15,6 +15,7 @@ from pathlib import Path
 from derivasys.connect import VENUES
 from derivasys.testing.fleet import Fleet, Process
 from derivasys.testing.kafka import Cluster, KafkaUnavailable
+from derivasys.testing.servers import SERVERS
 
 RESTART_S = 1.0
 
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8080, help="of the first gateway; the second has the next")
     parser.add_argument("--data", type=Path, help="folder for Kafka's logs and the recording; default: a new one")
     parser.add_argument("--rate", type=float, default=1000.0, help="simulated tickers a second")
+    parser.add_argument("--connectors", type=int, default=4, help="of so many venues")
     parser.add_argument("--nodes", type=int, default=1, help="of Kafka")
     options = parser.parse_args()
     ended = threading.Event()
@@ -35,7 +37,7 @@ def main() -> int:
         with kafka(data, options.nodes) as bootstrap, Fleet(bootstrap, is_shown=True) as fleet:
             print(f"Kafka at {bootstrap}; logs and recording in {data}", flush=True)
             print(fleet.run("topics", "apply"), end="")
-            watched = start(fleet, data, options.port, options.rate)
+            watched = start(fleet, data, options)
             print(f"\nThe dashboard, fed through Kafka: {watched['gateway 1'][0].url}", flush=True)
             print(f"The same from the other gateway:  {watched['gateway 2'][0].url}", flush=True)
             print("Processes: " + ", ".join(f"{name} {each.pid}" for name, (each, _) in watched.items()), flush=True)
@@ -61,15 +63,16 @@ Watched = dict[str, tuple[Process, tuple[str, ...]]]
 """By name: the process and the arguments to start it again with."""
 
 
-def start(fleet: Fleet, data: Path, port: int, rate: float) -> Watched:
+def start(fleet: Fleet, data: Path, options: argparse.Namespace) -> Watched:
     """Start all services and return them once all have told that they run."""
-    venues = fleet.venues("--rate", str(rate), *(part for name in VENUES for part in ("--venue", name)))
+    names = tuple(SERVERS)[: options.connectors]
+    venues = fleet.venues("--rate", str(options.rate), *(part for name in names for part in ("--venue", name)))
     commands: dict[str, tuple[str, ...]] = {}
-    for name in VENUES:
+    for name in names:
         address, label = venues.said["venues"][name], venues.said["label"]
         commands[f"connector {name}"] = ("connector", "--venue", name, "--endpoint", address, "--label", label)
     commands |= {f"calibrator {at}": ("calibrator",) for at in (1, 2)}
-    commands |= {f"gateway {at + 1}": ("gateway", "--port", str(port + at)) for at in (0, 1)}
+    commands |= {f"gateway {at + 1}": ("gateway", "--port", str(options.port + at)) for at in (0, 1)}
     commands["recorder"] = ("recorder", "--data", str(data / "recording"))
     started = {name: fleet.start(*command, name=name) for name, command in commands.items()}
     return {name: (process.await_start(), commands[name]) for name, process in started.items()}

@@ -15,12 +15,13 @@ from derivasys.bus.clients import Clients
 from derivasys.bus.records import encode_event, event_key, headers
 from derivasys.bus.topics import QUOTES, partition_of
 from derivasys.messages import Contract, Event, Forward, Instrument, OptionType, Quote
-from derivasys.testing.recordings import VENUE
 
 DAY_MS = 86_400_000
 SETTLES_MS = 8 * 3_600_000
 TYPES: tuple[OptionType, OptionType] = ("C", "P")
 FORWARD = 100.0
+MADE_UP = "made-up"
+"""What these venues are called: no real one quotes like that."""
 HALF_SPREAD = 0.02
 
 
@@ -40,7 +41,7 @@ LARGE = Shape((2, 3, 8, 15, 30, 60, 90, 150, 240, 330), tuple(50.0 * 1.03**at fo
 """1,000 instruments."""
 
 
-def contracts(ccy: str, now_ms: int, venue: str = VENUE, shape: Shape = SMALL) -> list[Contract]:
+def contracts(ccy: str, now_ms: int, venue: str = MADE_UP, shape: Shape = SMALL) -> list[Contract]:
     """Return what is listed, expiries counted from the day of `now_ms`."""
     today = now_ms // DAY_MS * DAY_MS + SETTLES_MS
     return [
@@ -71,18 +72,18 @@ def _normal(x: float) -> float:
     return 0.5 * math.erfc(-x / math.sqrt(2.0))
 
 
-def listing(ccy: str, now_ns: int, venue: str = VENUE, shape: Shape = SMALL) -> list[Event]:
+def listing(ccy: str, now_ns: int, venue: str = MADE_UP, shape: Shape = SMALL) -> list[Event]:
     """Return the instruments."""
     return [Instrument(of, now_ns, tick_size=0.0001) for of in contracts(ccy, now_ns // 1_000_000, venue, shape)]
 
 
-def forwards(ccy: str, now_ns: int, venue: str = VENUE, shape: Shape = SMALL) -> list[Event]:
+def forwards(ccy: str, now_ns: int, venue: str = MADE_UP, shape: Shape = SMALL) -> list[Event]:
     """Return the forward of each expiry."""
     listed = sorted({of.expiry for of in contracts(ccy, now_ns // 1_000_000, venue, shape) if of.expiry is not None})
     return [Forward(venue, "given", ccy, expiry, now_ns, now_ns, FORWARD) for expiry in listed]
 
 
-def events(ccy: str, at: int, now_ns: int, venue: str = VENUE, shape: Shape = SMALL) -> list[Event]:
+def events(ccy: str, at: int, now_ns: int, venue: str = MADE_UP, shape: Shape = SMALL) -> list[Event]:
     """Return all quotes of round `at`."""
     quotes = [quote(of, level_of(at), now_ns) for of in contracts(ccy, now_ns // 1_000_000, venue, shape)]
     return [*forwards(ccy, now_ns, venue, shape), *quotes]
