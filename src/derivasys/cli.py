@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-import logging
 import os
 import re
 import sys
@@ -16,53 +15,40 @@ from pathlib import Path
 
 import orjson
 
+from derivasys import watch
 from derivasys.config import ROOT, Config, ConfigError
-from derivasys.publish.access import AccessError, AccessRules, is_loopback, key_line, new_key, redact
-from derivasys.publish.binding import Binding
+from derivasys.publish.access import key_line, new_key, redact
+from derivasys.publish.arguments import access_rules_of, add_serving, binding_of
+from derivasys.publish.binding import ListenError
 from derivasys.services import commands as services
-from derivasys.settings import SettingsError, load, logins
+from derivasys.settings import SettingsError, fill_access, load, logins
 from derivasys.telemetry import logs
 from derivasys.telemetry.traces import TraceError
 from derivasys.vault import VaultError
 
 EXIT_BAD_INPUT = 2
-CONNECTIONS_PER_ADDRESS = 100
-REQUESTS_PER_S = 50.0
-"""Limits of one address where other machines can connect."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    logs.conceal_like(lambda text: redact(text.encode(errors="replace")).decode())
     try:
         options.loaded = load(os.environ)  # noqa: TID251 - the edge
         settings = options.loaded.settings
-        name = settings.service or getattr(options, "service", "")
-        build = version("derivasys")
         logs.configure(
-            settings.log, settings.log_level, service=name, environment=settings.environment, build=build
+            settings.log, settings.log_level, service=settings.service, environment=settings.environment,
+            build=version("derivasys"),
         )  # fmt: skip
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(_Keyless(handler.formatter or logging.Formatter()))
+        fill_access(options, options.loaded)
         code: int = options.run(options)
-    except (ConfigError, SettingsError, VaultError, TraceError) as error:
+    except (ConfigError, ListenError, SettingsError, VaultError, TraceError) as error:
         return _complain(str(error))
     except BrokenPipeError:
         # The reader of our output has gone (`… | head`): not an error of ours.
         sys.stderr.close()
         return 0
     return code
-
-
-class _Keyless(logging.Formatter):
-    """Takes API keys out of every line of another formatter, tracebacks included."""
-
-    def __init__(self, inner: logging.Formatter) -> None:
-        super().__init__()
-        self._inner = inner
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(self._inner.format(record).encode(errors="replace")).decode()
 
 
 def _complain(message: str) -> int:
@@ -81,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
                     help="default: live where the venues answer, else simulated")  # fmt: skip
     up.add_argument("--venue", action="append", default=[], metavar="V")
     up.add_argument("--ccy", action="append", default=[], metavar="C", type=str.upper)
-    _add_serving(up)
+    add_serving(up)
     up.add_argument("--data", type=Path, metavar="DIR", help="recorded chains to start from")
     up.add_argument("--speed", type=float, default=1.0, metavar="X", help="recorded seconds a second")
     up.add_argument("--rate", type=float, default=1000.0, metavar="N", help="simulated tickers a second")
@@ -108,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--cycle-ms", type=int, metavar="N", help="with --speed max: recorded ms from cycle to cycle; "
                         "default: the recorded cycles, or 50")  # fmt: skip
     replay.add_argument("--out", type=Path, metavar="FILE", help="with --speed max: every message, NDJSON")
-    _add_serving(replay)
+    add_serving(replay)
     replay.set_defaults(run=_replay)
 
     fit = commands.add_parser("fit", help="one surface from a file")
@@ -133,75 +119,14 @@ def _parser() -> argparse.ArgumentParser:
     key = commands.add_parser("key", help="a new API key: the key on stderr, its line for --api-keys on stdout")
     key.add_argument("name", metavar="NAME", help="whose it is; shown nowhere but in the file")
     key.set_defaults(run=_key)
-    canary = commands.add_parser("canary", help="look at a deployment as a client does, and judge it")
-    canary.add_argument("url", metavar="URL", help="ws:// or wss:// address of the socket")
-    canary.add_argument("--every", type=float, metavar="S", help="again and again; default: once, exit 1 when it fails")
-    canary.add_argument("--watch", type=float, default=5.0, metavar="S", help="how long to listen")
-    canary.add_argument("--age", type=float, default=10.0, metavar="S", help="oldest surface that is fresh")
-    canary.add_argument("--latency", type=float, default=2000.0, metavar="MS")
-    canary.add_argument("--live", action="store_true", help="fail on a replay or a simulation")
-    canary.add_argument("--key", metavar="REF", help="reference to an API key: file:…, secretsmanager:…, ssm:…")
-    canary.set_defaults(run=_canary)
-
-    probe = commands.add_parser("probe", help="exit 0 when an address answers 200: for a container's health check")
-    probe.add_argument("url", metavar="URL")
-    probe.set_defaults(run=_probe)
 
     doctor = commands.add_parser("doctor", help="is everything here that a run needs?")
     doctor.add_argument("--port", type=int, default=8080)
     doctor.set_defaults(run=_doctor)
 
     services.add_to(commands)
+    watch.add_to(commands)
     return parser
-
-
-def _add_serving(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of every command that serves clients (docs/gateway.md)."""
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080, help="0 for any free one")
-    parser.add_argument("--reuse-port", action="store_true", help="share the port with other processes")
-    access = parser.add_argument_group("access", "bound beyond loopback, --api-keys or --public is needed")
-    access.add_argument("--api-keys", type=Path, metavar="FILE", help="hashed keys, made by `derivasys key`")
-    access.add_argument("--public", action="store_true", help="serve everybody")
-    access.add_argument("--origin", action="append", default=[], metavar="URL", help="pages allowed to connect")
-    access.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve https and wss")
-    access.add_argument("--tls-key", type=Path, metavar="PEM", help="when it is not in --tls-cert")
-    access.add_argument("--connections-per-address", type=int, metavar="N", help="0: no limit")
-    access.add_argument("--requests-per-s", type=float, metavar="N", help="of one address; 0: no limit")
-    access.add_argument("--trusted-proxy", action="append", default=[], metavar="NET",
-                        help="believe its X-Forwarded-For")  # fmt: skip
-
-
-def _binding(options: argparse.Namespace) -> Binding:
-    return Binding(
-        host=options.host,
-        port=options.port,
-        reuse_port=options.reuse_port,
-        tls_cert=options.tls_cert,
-        tls_key=options.tls_key,
-        public=options.public,
-    )
-
-
-def _access_rules(options: argparse.Namespace) -> AccessRules:
-    """Return the rules: limits are on by default where other machines can connect."""
-    is_local = is_loopback(options.host)
-    connections = options.connections_per_address
-    if connections is None:
-        connections = 0 if is_local else CONNECTIONS_PER_ADDRESS
-    requests = options.requests_per_s
-    if requests is None:
-        requests = 0.0 if is_local else REQUESTS_PER_S
-    try:
-        return AccessRules(
-            keys=options.api_keys,
-            origins=tuple(options.origin),
-            connections_per_address=connections,
-            requests_per_s=requests,
-            trusted_proxies=tuple(options.trusted_proxy),
-        )
-    except AccessError as error:
-        raise ConfigError(str(error)) from None
 
 
 def _key(options: argparse.Namespace) -> int:
@@ -221,8 +146,8 @@ def _up(options: argparse.Namespace) -> int:
             source=options.source,
             venues=tuple(dict.fromkeys(options.venue)),
             ccys=tuple(dict.fromkeys(options.ccy)),
-            binding=_binding(options),
-            access=_access_rules(options),
+            binding=binding_of(options),
+            access=access_rules_of(options),
             data=options.data,
             speed=options.speed,
             rate=options.rate,
@@ -275,8 +200,8 @@ def _replay(options: argparse.Namespace) -> int:
                 return _complain(f"--speed {options.speed}: a number or max")
             config = Config(
                 source="replay",
-                binding=_binding(options),
-                access=_access_rules(options),
+                binding=binding_of(options),
+                access=access_rules_of(options),
                 speed=speed,
                 venues=recordings.venues(span),
             )
@@ -378,32 +303,6 @@ def _bench(options: argparse.Namespace) -> int:
     else:
         print(module.render(result))
     return 0
-
-
-def _canary(options: argparse.Namespace) -> int:
-    import asyncio
-
-    from derivasys import watch
-
-    if not options.url.startswith(("ws://", "wss://")):
-        return _complain(f"{options.url}: not a ws:// or wss:// address")
-    key = options.loaded.vault.get(options.key).strip() if options.key else ""
-    return asyncio.run(watch.canary(options, options.loaded, key))
-
-
-def _probe(options: argparse.Namespace) -> int:
-    import httpx
-
-    # A container asks itself: the certificate on its own loopback proves nothing.
-    is_own = httpx.URL(options.url).host in ("127.0.0.1", "localhost", "::1")
-    try:
-        reply = httpx.get(options.url, timeout=4.0, verify=not is_own)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        print(f"{options.url}: {error or type(error).__name__}", file=sys.stderr)
-        return 1
-    if reply.status_code != 200:
-        print(f"{options.url}: HTTP {reply.status_code} {reply.text[:500]}", file=sys.stderr)
-    return 0 if reply.status_code == 200 else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:

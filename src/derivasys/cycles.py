@@ -40,10 +40,11 @@ class Cycles:
         """Turns that came a whole cycle late."""
         self.published: Callable[[str, int, Cycle], None] | None = None
         """Told of every cycle that published: currency, version, times. For benchmarks."""
-        self.turned: Callable[[], None] | None = None
-        """Told of every turn."""
-        self.fitted: Callable[[Surface], None] | None = None
-        """Told of every surface, before it is published."""
+        self.turned_s = time.monotonic()
+        """When a turn last began."""
+        self.on_turn: Callable[[], None] | None = None
+        self.on_surface: Callable[[Surface], None] | None = None
+        """Told of each turn, and of each surface after it was published."""
         self._origin = origin
         self._gateway = gateway
         self._epoch = epoch
@@ -87,10 +88,11 @@ class Cycles:
                     self.missed += 1
                     due_s = loop.time()
                 await asyncio.sleep(max(0.0, wait_s))
+                self.turned_s = time.monotonic()
+                if self.on_turn is not None:
+                    self.on_turn()
                 if turn is not None:
                     self.turn(*turn)
-                if self.turned is not None:
-                    self.turned()
                 if self._recorder is not None:
                     self._recorder.tick(time.monotonic())
                 count += 1
@@ -109,8 +111,6 @@ class Cycles:
             self._recorder.add(now_ns, self._taps[at], Kind.CYCLE, ccy.encode())
         frames = self.waterfall.take(ccy)
         for surface in feed.pipeline.drain(now_ns, lambda name: name == ccy):
-            if self.fitted is not None:
-                self.fitted(surface)
             self._publish(surface, frames, started_ns)
 
     def _publish(self, surface: Surface, frames: list[Frame], started_ns: int) -> None:
@@ -141,3 +141,5 @@ class Cycles:
         latency.add("publish", (cycle.written_ns - cycle.fitted_ns) / 1e6)
         latency.add("cycle", (cycle.written_ns - cycle.started_ns) / 1e6)
         self.waterfall.published(surface.ccy, frames, cycle)
+        if self.on_surface is not None:
+            self.on_surface(surface)

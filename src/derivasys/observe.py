@@ -26,10 +26,14 @@ FIT_STAGES = ("fit",)
 class Observer:
     """One process's telemetry. `now_ms` is the edge's clock."""
 
-    def __init__(self, loaded: Loaded, service: Service, build: str, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, loaded: Loaded, service: Service, build: str, now_ms: Callable[[], int],
+        telemetry: Telemetry | None = None,
+    ) -> None:  # fmt: skip
         settings = loaded.settings
-        self.telemetry = Telemetry(service)
+        self.telemetry = telemetry or Telemetry(service)
         self.watchdog = Watchdog()
+        self._sent = (0, -1.0)
         self._vault = loaded.vault
         self._refresh_s = settings.refresh_s
         self._now_ms = now_ms
@@ -67,6 +71,15 @@ class Observer:
             strict=True,
         )
         report_fits(self.telemetry, surface.ccy, surface.now_ns // 1_000_000, fits)
+
+    def clients(self, connected: int, sent_bytes: int, skipped: int, now_s: float) -> None:
+        """Set what scaling looks at; `sent_bytes` and `skipped` count since start."""
+        before_bytes, before_s = self._sent
+        self._sent = (sent_bytes, now_s)
+        self.telemetry.set("Connections", connected)
+        self.telemetry.set("DroppedMessages", skipped, "slow_client")
+        if now_s > before_s >= 0:
+            self.telemetry.set("EgressBytesPerSecond", (sent_bytes - before_bytes) / (now_s - before_s))
 
     def freshness(self, chains: Iterable[Chain], now_ns: int) -> None:
         """Set the age of each venue's newest quote by currency."""

@@ -29,15 +29,15 @@ from derivasys.publish.server import GatewayServer, address_of, listen, open_acc
 from derivasys.record.recorder import Recorder
 from derivasys.settings import Loaded, load
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
-from derivasys.surface import REJECTED, Surface
+from derivasys.surface import REJECTED
 from derivasys.warm_up import warm_up
 from derivasys.wire import messages as m
 
 log = logging.getLogger("derivasys")
 
 STATUS_EVERY_S = 1.0
-CYCLE_S_MAX = 5.0
-"""Without a cycle for so long the service is not ready; the watchdog ends it later."""
+TURN_S_MAX = 5.0
+"""Without a turn of the cycles for so long the service is not ready; the watchdog ends it later."""
 BUILD = version("derivasys")
 _STATES: tuple[m.FeedState, ...] = ("live", "connecting", "stale", "down")
 """From best to worst."""
@@ -64,7 +64,6 @@ class Service:
         self.server: GatewayServer
         self._messages_before: dict[str, int] = {}
         self._status_at_s = time.monotonic()
-        self._cycled_s = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -84,7 +83,8 @@ class Service:
         warm_up()
         self.origin = await self._opener(self.config, time.perf_counter_ns, self._on_frame)
         self.cycles = Cycles(self.origin, self.gateway, f"{time.time_ns():x}", self.config.cycle_ms)
-        self.cycles.turned, self.cycles.fitted = self._turned, self._fitted
+        self.cycles.on_turn = self.observer.watchdog.beat
+        self.cycles.on_surface = lambda surface: self.observer.surface(surface, time.time_ns())
         if self.config.record is not None:
             self._record(self.config.record)
         rest = Rest(
@@ -151,13 +151,6 @@ class Service:
         if self.recorder is not None:
             self.recorder.close()
 
-    def _turned(self) -> None:
-        self.observer.watchdog.beat()
-        self._cycled_s = time.monotonic()
-
-    def _fitted(self, surface: Surface) -> None:
-        self.observer.surface(surface, time.time_ns())
-
     # --- status ---
 
     async def _run_status(self) -> None:
@@ -165,8 +158,8 @@ class Service:
             status = self._status()
             self.gateway.publish_status(msgspec.json.encode(status))
             self.metrics.update(self, status)
-            self.cycles.waterfall.tick()
             self._report(status)
+            self.cycles.waterfall.tick()
             await asyncio.sleep(STATUS_EVERY_S)
 
     def _status(self) -> m.StatusMessage:
@@ -198,6 +191,25 @@ class Service:
             build=BUILD,
         )
 
+    def _report(self, status: m.StatusMessage) -> None:
+        """Set the metrics that alarms look at."""
+        telemetry, gateway = self.observer.telemetry, self.gateway
+        chains = 0
+        for feed in self.origin.feeds:
+            now_ns = feed.clock.now_ns()
+            chains += len(feed.pipeline.chains)
+            self.observer.freshness(feed.pipeline.chains.values(), now_ns)
+            for ccy, surface in feed.pipeline.surfaces.items():
+                self.observer.quality(surface)
+                telemetry.set("SnapshotAgeSeconds", max(0.0, (now_ns - surface.now_ns) / 1e9), ccy)
+        turn_ms = self.latency.quantiles(0.5).get("cycle", [0.0])[0]
+        telemetry.set("CycleSaturation", turn_ms * chains / self.config.cycle_ms)
+        telemetry.set("QueueDepth", self.cycles.waterfall.waiting, "frames")
+        self.observer.clients(gateway.clients, gateway.sent_bytes, gateway.skipped, time.monotonic())
+        telemetry.set("DroppedMessages", sum(sum(v.rejects.values()) for v in status.venues), "undecodable")
+        for venue in status.venues:
+            telemetry.set("Reconnects", venue.reconnects, venue.venue)
+
     def _gateway_status(self) -> m.GatewayStatus:
         gateway = self.gateway
         return m.GatewayStatus(
@@ -223,23 +235,6 @@ class Service:
             round_trip_ms=round(min(trips) / 1e6, 3) if trips else msgspec.UNSET,
             transit_ms=msgspec.UNSET if transit is None else m.Quantiles(p50=transit[0], p99=transit[1]),
         )
-
-    def _report(self, status: m.StatusMessage) -> None:
-        """Set the metrics that alarms look at."""
-        telemetry, gateway = self.observer.telemetry, self.gateway
-        for feed in self.origin.feeds:
-            now_ns = feed.clock.now_ns()
-            self.observer.freshness(feed.pipeline.chains.values(), now_ns)
-            for ccy, surface in feed.pipeline.surfaces.items():
-                self.observer.quality(surface)
-                telemetry.set("SnapshotAgeSeconds", max(0.0, (now_ns - surface.now_ns) / 1e9), ccy)
-        telemetry.set("QueueDepth", self.cycles.waterfall.waiting, "frames")
-        telemetry.set("CycleSaturation", self.latency.quantiles(0.5).get("cycle", [0.0])[0] / self.config.cycle_ms)
-        telemetry.set("Connections", gateway.clients)
-        telemetry.set("DroppedMessages", gateway.skipped, "slow_client")
-        telemetry.set("DroppedMessages", sum(sum(v.rejects.values()) for v in status.venues), "undecodable")
-        for venue in status.venues:
-            telemetry.set("Reconnects", venue.reconnects, venue.venue)
 
     def _venue_status(self, venue: str, passed_s: float, quantiles: dict[str, list[float]]) -> m.VenueStatus:
         """Join a venue's connections, of which a replay has one for each recorded instant."""
@@ -274,7 +269,7 @@ class Service:
     def _not_ready(self) -> list[str]:
         """Return why the service should not be relied on now."""
         reasons = []
-        if time.monotonic() - self._cycled_s > CYCLE_S_MAX:
+        if time.monotonic() - self.cycles.turned_s > TURN_S_MAX:
             reasons.append("the calibration stands still")
         for venue in self.origin.venues:
             status = self._venue_states(venue)

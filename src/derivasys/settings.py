@@ -8,7 +8,9 @@ holds one. What a person says on the command line is `derivasys.config`.
 
 from __future__ import annotations
 
+import tempfile
 import tomllib
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -102,6 +104,24 @@ def load(environ: Mapping[str, str], vault: Vault | None = None) -> Loaded:
         raise SettingsError(f"settings: {error} ({_where(values, sources, str(error))})") from None
     _check_secrets(settings, sources)
     return Loaded(settings, sources, vault)
+
+
+def fill_access(options: Namespace, loaded: Loaded) -> None:
+    """Fill what a command that serves was not told about access from the settings: keys, certificate, origins.
+
+    Secrets become files of this user alone, which are rewritten when the secret is replaced. Raises VaultError.
+    """
+    settings, vault = loaded.settings, loaded.vault
+    if not hasattr(options, "api_keys"):
+        return
+    if (settings.api_keys and not options.api_keys) or (settings.tls and not options.tls_cert):
+        folder = Path(tempfile.mkdtemp(prefix="derivasys-"))
+        if settings.api_keys and not options.api_keys:
+            options.api_keys = vault.as_file(settings.api_keys, folder, "api-keys")
+        if settings.tls and not options.tls_cert:
+            options.tls_cert = vault.as_file(settings.tls, folder, "cert.pem", "cert")
+            options.tls_key = vault.as_file(settings.tls, folder, "key.pem", "key")
+    options.origin = options.origin or [each.strip() for each in settings.origins.split(",") if each.strip()]
 
 
 def logins(loaded: Loaded) -> dict[str, Login]:

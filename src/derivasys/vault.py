@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,26 @@ class Vault:
         if not isinstance(value, dict):
             raise VaultError(f"{reference}: not a JSON object")
         return {str(name): str(text) for name, text in value.items()}
+
+    def as_file(self, reference: str, folder: Path, name: str, field: str = "") -> Path:
+        """Return a file with a value, or one field of it, readable by this user alone, and kept as the value is.
+
+        For those who read files again when they change. A reference to a plain file is that file.
+        """
+        kind, _, path = reference.partition(":")
+        if kind == "file" and not field and Path(path).is_file():
+            return Path(path)
+
+        def write() -> None:
+            value = self.fields(reference).get(field, "") if field else self.get(reference)
+            made = folder / f".{name}.{os.getpid()}"
+            made.touch(0o600)
+            made.write_text(value)
+            made.replace(folder / name)
+
+        write()
+        self.on_change(reference, write)
+        return folder / name
 
     def on_change(self, reference: str, call: Callable[[], None]) -> None:
         """Call `call` (on the event loop) after each change of a value."""

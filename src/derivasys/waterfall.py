@@ -92,8 +92,8 @@ class Waterfall:
 
     @property
     def waiting(self) -> int:
-        """How many frames no cycle has read yet."""
-        return sum(map(len, self._frames.values()))
+        """Frames that no cycle has taken yet."""
+        return sum(len(frames) for frames in self._frames.values())
 
     def take(self, ccy: str) -> list[Frame]:
         """Return the frames that a cycle which begins now reads."""

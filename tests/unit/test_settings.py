@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from argparse import Namespace
+
 import pytest
 
-from derivasys.settings import Settings, SettingsError, load
+from derivasys.settings import Settings, SettingsError, fill_access, load
 
 
 def test_nothing_said_is_the_defaults():
@@ -70,3 +72,22 @@ def test_a_secret_in_the_open_is_refused_without_being_shown(name):
     with pytest.raises(SettingsError, match="must be a reference") as error:
         load({name: "sentinel-7f3a"})
     assert "sentinel" not in str(error.value)
+
+
+def test_access_comes_from_settings_where_the_command_line_says_nothing(tmp_path):
+    (tmp_path / "tls.json").write_text('{"cert": "PEM one", "key": "PEM two"}')
+    (tmp_path / "keys").write_text("viewer 00")
+    environ = {
+        "DERIVASYS_TLS": f"file:{tmp_path}/tls.json",
+        "DERIVASYS_API_KEYS": f"file:{tmp_path}/keys",
+        "DERIVASYS_ORIGINS": "https://a.example, https://b.example",
+    }
+    options = Namespace(api_keys=None, tls_cert=None, tls_key=None, origin=[])
+    fill_access(options, load(environ))
+    assert options.api_keys == tmp_path / "keys"
+    assert (options.tls_cert.read_text(), options.tls_key.read_text()) == ("PEM one", "PEM two")
+    assert options.tls_key.stat().st_mode & 0o077 == 0
+    assert options.origin == ["https://a.example", "https://b.example"]
+    said = Namespace(api_keys="mine", tls_cert="my.pem", tls_key=None, origin=["https://c.example"])
+    fill_access(said, load(environ))
+    assert (said.api_keys, said.tls_cert, said.origin) == ("mine", "my.pem", ["https://c.example"])

@@ -96,3 +96,23 @@ def test_fields_of_what_is_no_object_are_an_error(tmp_path, text):
     (tmp_path / "x").write_text(text)
     with pytest.raises(VaultError, match="not a JSON object"):
         Vault().fields(f"file:{tmp_path}/x")
+
+
+async def test_a_value_is_kept_in_a_file_for_those_who_read_files(secrets, tmp_path):
+    name = "derivasys-dev/gateway/keys"
+    secrets.create_secret(Name=name, SecretString="first-hash")
+    vault = Vault()
+    path = vault.as_file(f"secretsmanager:{name}", tmp_path, "api-keys")
+    assert path.read_text() == "first-hash"
+    assert path.stat().st_mode & 0o777 == 0o600
+    secrets.put_secret_value(SecretId=name, SecretString="second-hash")
+    await vault.refresh()
+    assert path.read_text() == "second-hash"
+    assert [each.name for each in tmp_path.iterdir()] == ["api-keys"]
+
+
+def test_one_field_of_a_value_and_a_plain_file(tmp_path):
+    (tmp_path / "tls.json").write_text('{"cert": "PEM one", "key": "PEM two"}')
+    vault = Vault()
+    assert vault.as_file(f"file:{tmp_path}/tls.json", tmp_path, "cert.pem", "cert").read_text() == "PEM one"
+    assert vault.as_file(f"file:{tmp_path}/tls.json", tmp_path, "unused") == tmp_path / "tls.json"

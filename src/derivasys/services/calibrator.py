@@ -29,7 +29,7 @@ from derivasys.services import heartbeat
 from derivasys.services.gauges import Gauges
 from derivasys.services.ownership import TRANSACTION_S, Newest, Owned, claim, is_fencing
 from derivasys.services.process import instance
-from derivasys.surface import REJECTED, Surface
+from derivasys.surface import Surface
 from derivasys.warm_up import warm_up
 from derivasys.wire import messages as m
 
@@ -317,6 +317,9 @@ class CalibratorService:
             self._latency.add(stage, ms)
         self._latency.add("calibrate", sum((surface.stages_ms or {}).values()))
         newest = owned.newest.get(surface.ccy)
+        if self.gauges.observer is not None:
+            parent = newest.traceparent.decode(errors="replace") if newest is not None else ""
+            self.gauges.observer.surface(surface, self._clock.now_ns(), parent)
         if newest is not None:
             made_ns = self._clock.now_ns()
             self._latency.add("bus_quotes", (newest.taken_ns - newest.sent_ns) / 1e6)
@@ -331,42 +334,37 @@ class CalibratorService:
             for ccy, state in owned.published.items():
                 gauges.set("surface_version", state.version, ccy=ccy)
                 self._note_trace(ccy, owned.newest.get(ccy), state.version)
-        self._tell_quality()
+        self._report()
         queued = sum(len(owned.claimed.producer) for owned in self.owned.values() if owned.claimed is not None)
         for name, value in (
             ("bus_queue", queued), ("bus_errors", self._clients.errors), ("bus_records", self._records),
             ("dead_letters", self._dead.count), ("rebalances", self.rebalances), ("partitions", len(self.owned)),
-            ("fenced", self.fenced), ("cycle_saturation", self.saturation), ("missed_cycles", self.missed_cycles),
+            ("fenced", self.fenced), ("missed_cycles", self.missed_cycles),
             ("rebuild_seconds", self._rebuild_s),
         ):  # fmt: skip
             gauges.set(name, float(value))
-        gauges.set("queue_depth", float(queued), queue="producer")
         for stage, (p50, p99) in self._latency.quantiles(0.5, 0.99).items():
             gauges.set("latency_ms", p50, stage=stage, quantile="0.5")
             gauges.set("latency_ms", p99, stage=stage, quantile="0.99")
         self._pulse.send(self._heartbeat())
 
-    def _tell_quality(self) -> None:
-        """Set what alarms and rollouts judge by; what this process no longer owns is not told."""
-        gauges, now_ms = self.gauges, self._clock.now_ns() // 1_000_000
-        for name in ("uncertified_expiries", "calibration_rmse_vol_points", "calibration_inside_percent",
-                     "snapshot_age_seconds"):  # fmt: skip
-            gauges.clear(name)
+    def _report(self) -> None:
+        """Set the metrics that alarms and scaling look at."""
+        telemetry, observer = self.gauges.telemetry, self.gauges.observer
+        now_ms = self._clock.now_ns() // 1_000_000
+        for name in ("SnapshotAgeSeconds", "CalibrationRmse", "InsideShare", "UncertifiedExpiries"):
+            telemetry.clear(name)  # a currency that went to another is told of there
         for owned in self.owned.values():
-            if owned.pipeline is None:
-                continue
-            for ccy, surface in owned.pipeline.surfaces.items():
-                fits = zip(
-                    surface.expiries, (100.0 * surface.rmse).tolist(), surface.inside.tolist(),
-                    (surface.state == REJECTED).tolist(), strict=True,
-                )  # fmt: skip
-                gauges.set_fits(ccy, now_ms, fits)
-                gauges.set("snapshot_age_seconds", max(0.0, now_ms - surface.now_ns / 1e6) / 1000, ccy=ccy)
-        gauges.set("topic_lag", sum(self._lag(owned) for owned in self.owned.values()), topic=QUOTES)
-        quantiles = self._latency.quantiles(0.5, 0.99)
-        for stage, name in (("fit", "fit_milliseconds"), ("calibrate", "cycle_milliseconds")):
-            for share, value in zip(("0.5", "0.99"), quantiles.get(stage, ()), strict=False):
-                gauges.set(name, value, quantile=share)
+            for ccy, state in owned.published.items():
+                telemetry.set("SnapshotAgeSeconds", max(0.0, (now_ms - state.ts) / 1000), ccy)
+            if observer is not None and owned.pipeline is not None:
+                for surface in owned.pipeline.surfaces.values():
+                    observer.quality(surface)
+        queued = sum(len(owned.claimed.producer) for owned in self.owned.values() if owned.claimed is not None)
+        telemetry.set("QueueDepth", queued, "kafka_out")
+        telemetry.set("TopicLag", sum(self._lag(owned) for owned in self.owned.values()), QUOTES)
+        telemetry.set("CycleSaturation", self.saturation)
+        telemetry.set("DroppedMessages", self._dead.count, "undecodable")
 
     def _note_trace(self, ccy: str, newest: Newest | None, at: int) -> None:
         span = None if newest is None else trace.parse(newest.traceparent)

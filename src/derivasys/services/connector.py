@@ -84,6 +84,8 @@ class ConnectorService:
         self.flushed_ns = 0
         """When everything that waited had last been given to Kafka."""
         self.rejects: Counter[str] = Counter()
+        self._newest_ns: dict[str, int] = {}
+        """By currency, when the newest quote came."""
         self.gaps = 0
         self._clock = clock
         self._clients = clients
@@ -103,8 +105,6 @@ class ConnectorService:
         self._decoder = DECODERS[options.venue]()
         self._pending: dict[tuple[Any, ...], Event] = {}
         self._listing: dict[str, Instrument] = {}
-        self._newest_ns: dict[str, int] = {}
-        """By currency: when its newest quote came."""
         self._relisted_s = time.monotonic()
         self._trace = trace.start()
         self._latency = Latency()
@@ -193,6 +193,8 @@ class ConnectorService:
             return ()
         broken: Sequence[str] = ()
         for event in events:
+            if type(event) is Quote:
+                self._newest_ns[event.ccy] = recv_ns
             if not self._ccys or event.ccy in self._ccys:
                 self._add(event)
             if type(event) is Gap:
@@ -203,8 +205,6 @@ class ConnectorService:
         """Let the event take the place of what it makes old, at the end of what waits."""
         if isinstance(event, Instrument):
             self._list(event)
-        elif isinstance(event, Quote):
-            self._newest_ns[event.ccy] = event.recv_ns
         elif isinstance(event, Gap):
             self.gaps += 1
         elif isinstance(event, Status) and event.state in CLOSED_STATES:
@@ -277,6 +277,13 @@ class ConnectorService:
     def _beat(self) -> None:
         self._pulse.send(self._heartbeat())
         gauges, venue = self.gauges, self.options.venue
+        telemetry = gauges.telemetry
+        for ccy, newest_ns in self._newest_ns.items():
+            telemetry.set("FeedAgeSeconds", max(0.0, (self._clock.now_ns() - newest_ns) / 1e9), venue, ccy)
+        telemetry.set("QueueDepth", len(self._producer), "kafka_out")
+        telemetry.set("DroppedMessages", sum(self.rejects.values()), "undecodable")
+        telemetry.set("DroppedMessages", self.lost + self.undelivered, "no_room")
+        telemetry.set("Reconnects", sum(each.reconnects for each in self.connectors), venue)
         gauges.set("bus_queue", len(self._producer))
         gauges.set("bus_errors", self._clients.errors)
         gauges.set("bus_lost", self.lost + self.undelivered)
@@ -289,13 +296,6 @@ class ConnectorService:
         gauges.set("feed_messages", sum(each.messages for each in self.connectors), venue=venue)
         gauges.set("feed_reconnects", sum(each.reconnects for each in self.connectors), venue=venue)
         gauges.set("feed_gaps", self.gaps, venue=venue)
-        gauges.set("reconnects", sum(each.reconnects for each in self.connectors), venue=venue)
-        gauges.set("queue_depth", len(self._producer), queue="producer")
-        gauges.set("queue_depth", len(self._pending), queue="conflated")
-        gauges.set("dropped_messages", self.lost + self.undelivered, reason="not_logged")
-        gauges.set("dropped_messages", sum(self.rejects.values()), reason="undecodable")
-        for ccy, recv_ns in self._newest_ns.items():
-            gauges.set("quote_age_seconds", (self._clock.now_ns() - recv_ns) / 1e9, venue=venue, ccy=ccy)
         for reason, count in self.rejects.items():
             gauges.set("feed_rejects", count, venue=venue, reason=reason)
         for state in _STATES:

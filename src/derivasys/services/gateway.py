@@ -6,14 +6,13 @@ It holds nothing that another gateway cannot rebuild from the log: clients may c
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import uvicorn
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -22,14 +21,14 @@ from starlette.routing import Mount, Route
 from derivasys.bus import trace
 from derivasys.bus.clients import Clients
 from derivasys.bus.dead_letters import DeadLetters
+from derivasys.bus.topics import PATCHES, SURFACES
 from derivasys.latency import Latency
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
-from derivasys.publish.websocket import uvicorn_protocol
 from derivasys.services import heartbeat
 from derivasys.services.follower import Follower, Held
 from derivasys.services.gauges import Gauges
-from derivasys.services.process import Server, probes, run_beside
+from derivasys.services.process import probes
 from derivasys.wire import messages as m
 
 POLL_S = 0.005
@@ -182,25 +181,25 @@ class GatewayService:
 
     def _set_gauges(self, latency: dict[str, list[float]]) -> None:
         gauges, follower, gateway = self.gauges, self._follower, self.gateway
-        lags: dict[str, int] = {}
         for (topic, part), lag in follower.lag().items():
             gauges.set("bus_lag", lag, topic=topic, partition=str(part))
-            name = topic.removeprefix(self._clients.settings.prefix)
-            lags[name] = lags.get(name, 0) + lag
-        for topic, lag in lags.items():
-            gauges.set("topic_lag", lag, topic=topic)
         for name, value in (
             ("bus_errors", self._clients.errors), ("bus_records", follower.taken), ("dead_letters", self._dead.count),
             ("stale_records", follower.stale), ("state_gaps", follower.gaps), ("clients", gateway.clients),
             ("deliveries", gateway.delivered), ("skipped_patches", gateway.skipped), ("stuck_clients", gateway.stuck),
         ):  # fmt: skip
             gauges.set(name, float(value))
+        lags = Counter({SURFACES: 0, PATCHES: 0})
+        for (topic, _), lag in follower.lag().items():
+            lags[topic.removeprefix(self._clients.topic(""))] += lag
+        for topic in (SURFACES, PATCHES):
+            gauges.telemetry.set("TopicLag", lags[topic], topic)
+        gauges.telemetry.set("DroppedMessages", self._dead.count, "undecodable")
+        if gauges.observer is not None:
+            gauges.observer.clients(gateway.clients, gateway.sent_bytes, gateway.skipped, time.monotonic())
         for ccy, held in follower.held.items():
+            gauges.telemetry.set("SnapshotAgeSeconds", max(0.0, (_now_ms() - held.state.ts) / 1000), ccy)
             gauges.set("surface_version", held.stamp.version, ccy=ccy)
-            gauges.set("snapshot_age_seconds", max(0, _now_ms() - held.state.ts) / 1000, ccy=ccy)
-        gauges.set("connections", gateway.clients)
-        gauges.set("dropped_messages", gateway.skipped, reason="slow_client")
-        gauges.set("dropped_messages", follower.stale, reason="succeeded_owner")
         for venue in self.venues():
             for state in _STATES:
                 gauges.set("feed_state", float(state == venue.state), venue=venue.venue, state=state)
@@ -211,32 +210,6 @@ class GatewayService:
 
 def _of_this_process(service: GatewayService) -> Iterator[Route]:
     return (route for route in probes(service) if route.path != "/readyz")
-
-
-class _Server(Server):
-    """Tells clients to come back before it closes their sockets."""
-
-    def __init__(self, service: GatewayService) -> None:
-        self._gateway = service.gateway
-        super().__init__(
-            uvicorn.Config(
-                service.app(),
-                ws=uvicorn_protocol(lambda path: service.gateway if path == "/ws" else None),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=3,
-            )
-        )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._gateway.close_all(1012, "service restart")
-        await super().shutdown(sockets)
-
-
-async def serve(service: GatewayService, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    await run_beside(service, _Server(service), listener, "gateway")
 
 
 def _now_ms() -> int:

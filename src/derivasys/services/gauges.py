@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from typing import Any
 
-from derivasys.telemetry.catalogue import BUCKETS, bucket
-from derivasys.telemetry.catalogue import METRICS as CATALOGUE
+from derivasys.observe import Observer
+from derivasys.telemetry.catalogue import Service
+from derivasys.telemetry.registry import Telemetry
 
-METRICS = {metric.prometheus: metric.text for metric in CATALOGUE} | {
+METRICS = {
     "bus_lag": "Records between a consumer and the end of its partition",
     "bus_queue": "Records in a producer's queue, not yet acknowledged",
     "bus_errors": "Errors told by Kafka clients since start",
@@ -22,7 +22,6 @@ METRICS = {metric.prometheus: metric.text for metric in CATALOGUE} | {
     "fenced": "Times that this process was shut out by a successor, since start",
     "stale_records": "Records of an owner that had been succeeded, dropped since start",
     "state_gaps": "Patches that did not continue the state held, since start",
-    "cycle_saturation": "Share of a cycle spent working, smoothed: 1 is full",
     "missed_cycles": "Cycles that began late, since start",
     "rebuild_seconds": "Time from assignment to the first cycle, last rebuild",
     "surface_version": "Version of the surface last published",
@@ -46,8 +45,12 @@ TRACES_KEPT = 200
 class Gauges:
     """Values by metric and labels. Totals are gauges of counters kept elsewhere, and only ever grow."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
+        self.telemetry = Telemetry(service)
+        """The metrics that alarms and scaling look at, beside those that are read here only."""
+        self.observer: Observer | None = None
+        """Where surfaces are told of, while the service runs."""
         self._values: dict[str, dict[str, float]] = {}
         self.traces: deque[dict[str, Any]] = deque(maxlen=TRACES_KEPT)
         """The last traces that passed here, one a second: ids and stages."""
@@ -57,24 +60,6 @@ class Gauges:
         assert name in METRICS, name
         told = ",".join(f'{key}="{_escaped(text)}"' for key, text in {"service": self._service, **labels}.items())
         self._values.setdefault(name, {})[told] = value
-
-    def set_fits(self, ccy: str, now_ms: int, fits: Iterable[tuple[int, float, float, bool]]) -> None:
-        """Set a currency's quality of fit by bucket of expiry: the worst rmse, the least share inside, the rejected.
-
-        `fits` has (expiry ms, rmse in vol points, share inside 0 to 1, is rejected) of each expiry; NaN where unknown.
-        """
-        found: dict[str, list[tuple[float, float, bool]]] = {name: [] for name in BUCKETS}
-        for expiry, *fit in fits:
-            found[bucket(max(0.0, (expiry - now_ms) / 86_400_000))].append((fit[0], fit[1], bool(fit[2])))
-        for name, of in found.items():
-            labels = {"ccy": ccy, "bucket": name}
-            self.set("uncertified_expiries", sum(is_rejected for *_, is_rejected in of), **labels)
-            rmse = [rmse for rmse, _, is_rejected in of if not is_rejected and rmse == rmse]
-            inside = [inside for _, inside, is_rejected in of if not is_rejected and inside == inside]
-            if rmse:
-                self.set("calibration_rmse_vol_points", max(rmse), **labels)
-            if inside:
-                self.set("calibration_inside_percent", 100.0 * min(inside), **labels)
 
     def clear(self, name: str) -> None:
         """Forget a metric's series: labels that come and go are set anew each time."""
@@ -86,7 +71,7 @@ class Gauges:
         for name, series in self._values.items():
             lines += [f"# HELP derivasys_{name} {METRICS[name]}", f"# TYPE derivasys_{name} gauge"]
             lines += [f"derivasys_{name}{{{labels}}} {value}" for labels, value in series.items()]
-        return ("\n".join(lines) + "\n").encode()
+        return ("\n".join(lines) + "\n").encode() + self.telemetry.text()
 
 
 def _escaped(text: str) -> str:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from derivasys.connect import VENUES
 from derivasys.testing.fleet import Fleet, Process
 from derivasys.testing.kafka import Cluster, KafkaUnavailable
 from derivasys.testing.servers import SERVERS
