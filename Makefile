@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: infra-setup infra-test infra-golden up test check setup bench sim soak cluster images perf clean browser types lock format prove screenshots
+.PHONY: pods sbom infra-setup infra-test infra-golden up test check setup bench sim soak cluster images perf clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -60,6 +60,7 @@ types: setup  ## generated files: JSON Schemas, the two API documents, the TypeS
 
 lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra aws --extra otlp -o requirements/cloud.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/build.in -o requirements/build.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/peers.in -o requirements/peers.txt
@@ -83,6 +84,12 @@ infra-setup:  ## infra/.venv and infra/.venv-checkov: the CDK, Helm and what che
 
 infra-test: infra-setup  ## the deployment, checked without an account
 	infra/.venv/bin/python -m pytest -c infra/pytest.ini infra
+
+pods: setup infra-setup  ## the chart's pods under podman, hardened and at work (needs podman, an image from `make images`, Java)
+	infra/.venv/bin/python infra/helm/pods.py
+
+sbom: setup infra-setup  ## build/sbom: what the product is made of, and whether every licence may be there
+	$(BIN)/python scripts/sbom.py
 
 infra-golden: infra-setup  ## listings of rights and rendered charts, written anew: look at the difference
 	INFRA_GOLDEN=write infra/.venv/bin/python -m pytest -c infra/pytest.ini infra

@@ -5,22 +5,27 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-import logging
+import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import orjson
 
+from derivasys import watch
 from derivasys.config import ROOT, Config, ConfigError
 from derivasys.publish.access import AccessError, AccessRules, is_loopback, key_line, new_key, redact
 from derivasys.publish.binding import Binding
 from derivasys.services import commands as services
+from derivasys.settings import SettingsError, fill_access, load, logins
+from derivasys.telemetry import logs
+from derivasys.telemetry.traces import TraceError
+from derivasys.vault import VaultError
 
 EXIT_BAD_INPUT = 2
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 CONNECTIONS_PER_ADDRESS = 100
 REQUESTS_PER_S = 50.0
 """Limits of one address where other machines can connect."""
@@ -29,25 +34,23 @@ REQUESTS_PER_S = 50.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_Keyless(LOG_FORMAT))
+    logs.conceal_like(lambda text: redact(text.encode(errors="replace")).decode())
     try:
+        options.loaded = load(os.environ)  # noqa: TID251 - the edge
+        settings = options.loaded.settings
+        logs.configure(
+            settings.log, settings.log_level, service=settings.service, environment=settings.environment,
+            build=version("derivasys"),
+        )  # fmt: skip
+        fill_access(options, options.loaded)
         code: int = options.run(options)
-    except ConfigError as error:
+    except (ConfigError, SettingsError, VaultError, TraceError) as error:
         return _complain(str(error))
     except BrokenPipeError:
         # The reader of our output has gone (`… | head`): not an error of ours.
         sys.stderr.close()
         return 0
     return code
-
-
-class _Keyless(logging.Formatter):
-    """Takes API keys out of every log line, tracebacks included."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record).encode(errors="replace")).decode()
 
 
 def _complain(message: str) -> int:
@@ -122,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     services.add_to(commands)
+    watch.add_to(commands)
     return parser
 
 
@@ -200,7 +204,9 @@ def _up(options: argparse.Namespace) -> int:
             cycle_ms=options.cycle_ms,
             has_books=options.books,
             record=options.record,
-        )
+            logins=logins(options.loaded),
+        ),
+        loaded=options.loaded,
     )
     return 0
 
@@ -246,7 +252,7 @@ def _replay(options: argparse.Namespace) -> int:
                 speed=speed,
                 venues=recordings.venues(span),
             )
-            service.run(config, recordings.opener(span))
+            service.run(config, recordings.opener(span), options.loaded)
             return 0
         with options.out.open("wb") if options.out else contextlib.nullcontext() as out:
             summary = recordings.replay_fast(span, out)
@@ -350,7 +356,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from derivasys.doctor import examine
 
     failed = False
-    for finding in examine(options.port):
+    for finding in examine(options.port, options.loaded):
         print(f"{finding.level:>4}  {finding.what}", flush=True)
         failed = failed or finding.level == "fail"
     return 1 if failed else 0

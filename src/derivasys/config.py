@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from derivasys.calibrate import Rules
+from derivasys.connect.login import Login
 from derivasys.publish.access import AccessRules
 from derivasys.publish.binding import Binding
 
@@ -46,6 +47,8 @@ class Config(Struct, frozen=True, kw_only=True):
     record: Path | None = None
     """Folder that the run is recorded into."""
     site: Path = SITE
+    logins: dict[str, Login] = {}
+    """Credentials by venue, for the live source."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.speed <= 1000.0:

@@ -40,6 +40,11 @@ class Cycles:
         """Turns that came a whole cycle late."""
         self.published: Callable[[str, int, Cycle], None] | None = None
         """Told of every cycle that published: currency, version, times. For benchmarks."""
+        self.turned_s = time.monotonic()
+        """When a turn last began."""
+        self.on_turn: Callable[[], None] | None = None
+        self.on_surface: Callable[[Surface], None] | None = None
+        """Told of each turn, and of each surface after it was published."""
         self._origin = origin
         self._gateway = gateway
         self._epoch = epoch
@@ -83,6 +88,9 @@ class Cycles:
                     self.missed += 1
                     due_s = loop.time()
                 await asyncio.sleep(max(0.0, wait_s))
+                self.turned_s = time.monotonic()
+                if self.on_turn is not None:
+                    self.on_turn()
                 if turn is not None:
                     self.turn(*turn)
                 if self._recorder is not None:
@@ -133,3 +141,5 @@ class Cycles:
         latency.add("publish", (cycle.written_ns - cycle.fitted_ns) / 1e6)
         latency.add("cycle", (cycle.written_ns - cycle.started_ns) / 1e6)
         self.waterfall.published(surface.ccy, frames, cycle)
+        if self.on_surface is not None:
+            self.on_surface(surface)

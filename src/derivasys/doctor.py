@@ -9,13 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from derivasys.config import SITE
 from derivasys.connect import VENUES
+from derivasys.settings import SECRET, Loaded
 from derivasys.sources import venues_answer
 from derivasys.testing.recordings import CHAINS, load_shipped
+from derivasys.vault import Vault, VaultError
 
 _NAME_END = "<>=!~;[ "
 
@@ -27,14 +31,15 @@ class Finding(Struct, frozen=True):
     what: str
 
 
-def examine(port: int) -> Iterator[Finding]:
-    """Yield what was found, one thing after the other."""
+def examine(port: int, loaded: Loaded) -> Iterator[Finding]:
+    """Yield what was found, one thing after the other. No value of a secret is ever in it."""
     yield _python()
     yield from _packages()
     yield _kernels()
     yield from _fixtures()
     yield _dashboard()
     yield _port(port)
+    yield from _settings(loaded)
     browser = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
     yield (
         Finding("ok", f"browser for the tests: {browser}")
@@ -47,6 +52,49 @@ def examine(port: int) -> Iterator[Finding]:
             if answers
             else Finding("note", f"{venue} does not answer: `derivasys up` leaves it out, and simulates when none does")
         )
+
+
+def _settings(loaded: Loaded) -> Iterator[Finding]:
+    """What is configured, where it came from, and whether what it refers to can be reached."""
+    settings = loaded.settings
+    for name, source in loaded.sources.items():
+        if source != "default" and name not in SECRET:
+            yield Finding("ok", f"setting {name}: {getattr(settings, name)!r}, from {source}")
+    references = {f"credentials of {venue}": text for venue, text in settings.credentials.items()}
+    references |= {name: getattr(settings, name) for name in ("api_keys", "tls") if getattr(settings, name)}
+    for what, reference in references.items():
+        yield _readable(loaded.vault, what, reference)
+    if settings.otlp_endpoint:
+        yield _reachable("collector of traces", settings.otlp_endpoint)
+        if find_spec("opentelemetry.exporter") is None:
+            yield Finding("fail", "otlp_endpoint is set, but OpenTelemetry is missing: install derivasys[otlp]")
+    if settings.recordings and find_spec("boto3") is None:
+        yield Finding("fail", "recordings go to S3, but boto3 is missing: install derivasys[aws]")
+
+
+def _readable(vault: Vault, what: str, reference: str) -> Finding:
+    try:
+        if what.startswith("credentials"):
+            fields = vault.fields(reference)
+            missing = [name for name in ("client_id", "client_secret") if not fields.get(name)]
+            if missing:
+                lack = " and no ".join(missing)
+                return Finding("note", f"{what}: {reference} has no {lack}: the public feed is used")
+        else:
+            vault.get(reference)
+    except VaultError as error:
+        return Finding("fail", f"{what}: {error}")
+    return Finding("ok", f"{what}: {reference} can be read")
+
+
+def _reachable(what: str, url: str) -> Finding:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout=3.0):
+            return Finding("ok", f"{what} answers at {parts.hostname}:{port}")
+    except OSError as error:
+        return Finding("fail", f"{what} does not answer at {parts.hostname}:{port}: {error.strerror or error}")
 
 
 def _python() -> Finding:

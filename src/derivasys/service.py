@@ -20,12 +20,14 @@ from derivasys.config import Config, ConfigError
 from derivasys.cycles import Cycles
 from derivasys.latency import Latency
 from derivasys.metrics import Metrics
+from derivasys.observe import Observer
 from derivasys.publish.access import Access
 from derivasys.publish.binding import ListenError
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
 from derivasys.publish.server import GatewayServer, address_of, listen, open_access
 from derivasys.record.recorder import Recorder
+from derivasys.settings import Loaded, load
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
 from derivasys.surface import REJECTED
 from derivasys.warm_up import warm_up
@@ -34,6 +36,8 @@ from derivasys.wire import messages as m
 log = logging.getLogger("derivasys")
 
 STATUS_EVERY_S = 1.0
+TURN_S_MAX = 5.0
+"""Without a turn of the cycles for so long the service is not ready; the watchdog ends it later."""
 BUILD = version("derivasys")
 _STATES: tuple[m.FeedState, ...] = ("live", "connecting", "stale", "down")
 """From best to worst."""
@@ -46,10 +50,12 @@ Opener = Callable[[Config, Callable[[], int], OnFrame], Awaitable[Origin]]
 class Service:
     """The whole of `derivasys up`."""
 
-    def __init__(self, config: Config, opener: Opener = open_origin) -> None:
+    def __init__(self, config: Config, opener: Opener = open_origin, loaded: Loaded | None = None) -> None:
         self.config = config
+        self.observer = Observer(loaded or load({}), "up", BUILD, _now_ms)
         self._opener = opener
         self.metrics = Metrics()
+        self.metrics.registry.register(self.observer.telemetry)
         self.gateway = Gateway(time.monotonic, _now_ms)
         self.origin: Origin
         self.cycles: Cycles
@@ -77,6 +83,8 @@ class Service:
         warm_up()
         self.origin = await self._opener(self.config, time.perf_counter_ns, self._on_frame)
         self.cycles = Cycles(self.origin, self.gateway, f"{time.time_ns():x}", self.config.cycle_ms)
+        self.cycles.on_turn = self.observer.watchdog.beat
+        self.cycles.on_surface = lambda surface: self.observer.surface(surface, time.time_ns())
         if self.config.record is not None:
             self._record(self.config.record)
         rest = Rest(
@@ -94,6 +102,8 @@ class Service:
             feed.start(partial(self._start_line, at, feed))
         self._start(self.cycles.run())
         self._start(self._run_status())
+        for each in self.observer.background():
+            self._start(each)
         print(f"DerivaSys {BUILD} · {self.origin.kind.upper()} · {self.origin.label}", flush=True)
         print(f"Open {self.address}", flush=True)
         try:
@@ -134,6 +144,7 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.observer.close()
         for feed in self.origin.feeds:
             for server in feed.servers:
                 await server.stop()
@@ -147,6 +158,7 @@ class Service:
             status = self._status()
             self.gateway.publish_status(msgspec.json.encode(status))
             self.metrics.update(self, status)
+            self._report(status)
             self.cycles.waterfall.tick()
             await asyncio.sleep(STATUS_EVERY_S)
 
@@ -178,6 +190,25 @@ class Service:
             recorder=_recorder_status(self.recorder),
             build=BUILD,
         )
+
+    def _report(self, status: m.StatusMessage) -> None:
+        """Set the metrics that alarms look at."""
+        telemetry, gateway = self.observer.telemetry, self.gateway
+        chains = 0
+        for feed in self.origin.feeds:
+            now_ns = feed.clock.now_ns()
+            chains += len(feed.pipeline.chains)
+            self.observer.freshness(feed.pipeline.chains.values(), now_ns)
+            for ccy, surface in feed.pipeline.surfaces.items():
+                self.observer.quality(surface)
+                telemetry.set("SnapshotAgeSeconds", max(0.0, (now_ns - surface.now_ns) / 1e9), ccy)
+        turn_ms = self.latency.quantiles(0.5).get("cycle", [0.0])[0]
+        telemetry.set("CycleSaturation", turn_ms * chains / self.config.cycle_ms)
+        telemetry.set("QueueDepth", self.cycles.waterfall.waiting, "frames")
+        self.observer.clients(gateway.clients, gateway.sent_bytes, gateway.skipped, time.monotonic())
+        telemetry.set("DroppedMessages", sum(sum(v.rejects.values()) for v in status.venues), "undecodable")
+        for venue in status.venues:
+            telemetry.set("Reconnects", venue.reconnects, venue.venue)
 
     def _gateway_status(self) -> m.GatewayStatus:
         gateway = self.gateway
@@ -241,6 +272,8 @@ class Service:
     def _not_ready(self) -> list[str]:
         """Return why the service should not be relied on now."""
         reasons = []
+        if time.monotonic() - self.cycles.turned_s > TURN_S_MAX:
+            reasons.append("the calibration stands still")
         for venue in self.origin.venues:
             status = self._venue_states(venue)
             if status != "live":
@@ -284,8 +317,8 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def run(config: Config, opener: Opener = open_origin) -> None:
+def run(config: Config, opener: Opener = open_origin, loaded: Loaded | None = None) -> None:
     """Run the service until it is told to stop."""
     import uvloop
 
-    uvloop.run(Service(config, opener).run())
+    uvloop.run(Service(config, opener, loaded).run())

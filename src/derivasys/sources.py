@@ -22,6 +22,7 @@ from derivasys.clock import Clock, RecordedClock, SystemClock
 from derivasys.config import Config, ConfigError
 from derivasys.connect import VENUES
 from derivasys.connect.directory import Directory
+from derivasys.connect.login import Login
 from derivasys.connect.runner import Connector, Tap
 from derivasys.connect.session import ConnectionState, Endpoint, Session, Venue
 from derivasys.pipeline import Pipeline
@@ -143,7 +144,9 @@ def _live(config: Config, stopwatch: Callable[[], int], on_frame: OnFrame) -> Or
     feed.ccys = config.ccys
     feed.has_books = config.has_books
     for venue in venues:
-        _connect(feed, venue, venue.production, on_frame, random.Random())  # noqa: S311 - jitter
+        rng = random.Random()  # noqa: S311 - jitter
+        # Only the venue itself is ever shown credentials, never a local server.
+        _connect(feed, venue, venue.production, on_frame, rng, config.logins.get(venue.name))
     return Origin("live", ", ".join(venue.name.capitalize() for venue in venues) + ", live", [feed])
 
 
@@ -237,7 +240,9 @@ def _chain_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".csv"))
 
 
-def _connect(feed: Feed, venue: Venue, endpoint: Endpoint, on_frame: OnFrame, rng: random.Random) -> None:
+def _connect(
+    feed: Feed, venue: Venue, endpoint: Endpoint, on_frame: OnFrame, rng: random.Random, login: Login | None = None
+) -> None:
     """Let the feed follow what the venue lists: a connector for each of its conversations, as coins are found."""
 
     def received(name: str, payload: bytes, recv_ns: int) -> Sequence[str]:
@@ -247,12 +252,17 @@ def _connect(feed: Feed, venue: Venue, endpoint: Endpoint, on_frame: OnFrame, rn
         ccys = [coin for coin in coins if not feed.ccys or coin in feed.ccys]
         feed.ccys_of[venue.name] += tuple(ccys)
         for at in range(len(venue.sessions(ccys, 0, has_books=feed.has_books)) if ccys else 0):
-            session = partial(_session, venue, ccys, at, feed.has_books)
+            session = partial(_session, venue, ccys, at, feed.has_books, login)
             feed.add(Connector(venue.name, endpoint, session, feed.clock, received, rng))
 
     feed.ccys_of[venue.name] = ()
     feed.add(Directory(venue, endpoint, found, rng))
 
 
-def _session(venue: Venue, ccys: Sequence[str], at: int, has_books: bool, now_ns: int) -> Session:
-    return venue.sessions(ccys, now_ns, has_books=has_books)[at]
+def _session(
+    venue: Venue, ccys: Sequence[str], at: int, has_books: bool, login: Login | None, now_ns: int
+) -> Session:  # fmt: skip
+    made = venue.sessions(ccys, now_ns, has_books=has_books)[at]
+    if login is not None and venue.use_login is not None:
+        venue.use_login(made, login)
+    return made

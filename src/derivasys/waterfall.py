@@ -90,6 +90,11 @@ class Waterfall:
                 clock = self.clocks[frame.venue] = VenueClock()
             clock.note(frame.lag_ns)
 
+    @property
+    def waiting(self) -> int:
+        """Frames that no cycle has taken yet."""
+        return sum(len(frames) for frames in self._frames.values())
+
     def take(self, ccy: str) -> list[Frame]:
         """Return the frames that a cycle which begins now reads."""
         return self._frames.pop(ccy, [])

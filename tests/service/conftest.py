@@ -19,9 +19,17 @@ START_S_MAX = 60.0
 class Up:
     """A running `derivasys up` (or another command that serves), as a process of its own."""
 
-    def __init__(self, *arguments: str, port: int = 0, command: str = "up") -> None:
+    def __init__(
+        self, *arguments: str, port: int = 0, command: str = "up", environment: dict[str, str] | None = None
+    ) -> None:
         command = [sys.executable, "-m", "derivasys.cli", command, "--port", str(port), *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
         self.output: list[str] = []
         self._told = threading.Event()
         self.url = ""

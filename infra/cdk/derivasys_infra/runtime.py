@@ -94,7 +94,7 @@ class Runtime(cdk.Stack):
         config, sizes = self.config, self.config.services.recorder
         raw = tuple(f"raw.{venue}" for venue in config.venues)
         definition = task(
-            self, self.parts, "recorder", ["serve", "recorder", "--data", "/data"], tasks=sizes,
+            self, self.parts, "recorder", ["serve", "recorder", "/data"], tasks=sizes,
             reads=raw, group="recorder", data=True,
         )  # fmt: skip
         address = self.parts.data.permit_recording(definition.task_role)
@@ -105,7 +105,7 @@ class Runtime(cdk.Stack):
         config = self.config
         sizes = config.services.recorder
         definition = task(
-            self, self.parts, "canary", ["canary", f"wss://{config.names.live}/ws", "--every", "60"],
+            self, self.parts, "canary", ["canary", f"wss://{config.names.live}/ws", "--every", "60", "--live"],
             tasks=sizes, is_server=False,
         )  # fmt: skip
         service(self, self.parts, definition, "canary", "connector", sizes, is_outer=True)

@@ -21,7 +21,7 @@ SERVER_PROPERTIES = {
     "unclean.leader.election.enable": "false",
     "log.retention.hours": "24",
     # A calibrator that died is noticed within two seconds.
-    "group.min.session.timeout.ms": "2000",
+    "group.min.session.timeout.ms": "1500",
 }
 UUID_REASON = "the UUID that AWS appends to the cluster's name is known only after it is made"
 WILDCARD_REASONS = {

@@ -16,6 +16,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from derivasys.connect.login import Credentials, Login
 from derivasys.connect.session import Budget, Endpoint, Reconnect, Session, Venue
 from derivasys.connect.subscriptions import RelistTimer, Subscriptions
 
@@ -36,6 +37,8 @@ ANSWER_S_MAX = 10.0
 RELIST_DELAY_S = 2.0
 RELIST_EVERY_S = 600.0
 """Listings are fetched this often even if no lifecycle message told of a change."""
+LOGIN_SHARE, LOGIN_S_MIN = 0.5, 10.0
+"""A login is renewed after this share of its life, but not more often."""
 _NS = 1_000_000_000
 
 
@@ -58,6 +61,12 @@ class DeribitSession:
         self.refused = self._channels.refused
         """Channels asked for and missing from the acknowledgement."""
         self.subscribed = self._channels.subscribed
+        self.login: Login | None = None
+        """Credentials for the raw feed; without them, or while the venue refuses them, the public one is used."""
+        self._used: Credentials | None = None
+        self._login_id: int | None = None
+        self._login_ns: int | None = None
+        """When to log in again."""
         self._ccys = frozenset(ccys)
         self._has_books = has_books
         # Inverse contracts are listed under their coin, all linear ones under USDC.
@@ -88,7 +97,7 @@ class DeribitSession:
             for row in _LISTING.decode(payload).result
             if row.kind in ("option", "future") and row.base_currency in self._ccys
         ]
-        channels = [f"ticker.{row.instrument_name}.100ms" for row in rows]
+        channels = [f"ticker.{row.instrument_name}.{self._interval}" for row in rows]
         if self._has_books:
             channels += [_book(row.instrument_name) for row in rows if row.kind == "option"]
         channels += dict.fromkeys(f"deribit_price_index.{row.price_index}" for row in rows if row.price_index)
@@ -96,7 +105,7 @@ class DeribitSession:
             channels += [
                 f"instrument.state.option.{settlement}",
                 f"instrument.creation.option.{settlement}",
-                f"trades.option.{settlement}.100ms",
+                f"trades.option.{settlement}.{self._interval}",
             ]
         channels.append("platform_state")
         self._channels.want((channel, _stream_of(channel)) for channel in channels)
@@ -112,7 +121,49 @@ class DeribitSession:
         self._is_open = True
         self._last_frame_ns = now_ns
         heartbeat = self._call("public/set_heartbeat", {"interval": HEARTBEAT_S})
-        return [heartbeat, *self._send_queue(now_ns)]
+        # Raw channels are for those who have logged in: the subscriptions wait for the answer.
+        return [heartbeat, *(self._log_in(now_ns) or self._send_queue(now_ns))]
+
+    # --- login ---
+
+    @property
+    def _interval(self) -> str:
+        if self._used is None and self.login is not None:
+            self._used = self.login.credentials
+        return "100ms" if self._used is None else "raw"
+
+    def _log_in(self, now_ns: int) -> list[bytes]:
+        if self.login is None or self._used is None:
+            return []
+        self._login_id, self._login_ns = self._next_id, None
+        self._pending[self._next_id] = _Pending((), now_ns, is_subscribe=False)
+        return [self._call("public/auth", self.login.signature(self._used, now_ns // 1_000_000))]
+
+    def _logged_in(self, message: _Control, now_ns: int) -> list[bytes]:
+        assert self.login is not None
+        assert self._used is not None
+        self._login_id = None
+        if message.error is not None:
+            why = f"{message.error.code} {message.error.message}"
+            self.login.refuse(self._used, why)
+            raise Reconnect(f"login refused ({why}): the public feed from now on")
+        self.login.accept()
+        expires_s = message.result.get("expires_in", 0) if isinstance(message.result, dict) else 0
+        self._login_ns = now_ns + int(max(LOGIN_S_MIN, LOGIN_SHARE * expires_s) * _NS)
+        return self._send_queue(now_ns)
+
+    def _renew(self, now_ns: int) -> list[bytes]:
+        """Log in again before the login ends, and at once when the credentials were replaced."""
+        if self.login is None or self._login_id is not None:
+            return []
+        found = self.login.credentials
+        if found is not None and self._used is None:
+            raise Reconnect("credentials have come: the raw feed from now on")
+        is_due = self._login_ns is not None and now_ns >= self._login_ns
+        if found is None or (found == self._used and not is_due):
+            return []
+        self._used = found
+        return self._log_in(now_ns)
 
     def received(self, payload: bytes, now_ns: int) -> list[bytes]:
         """Note that a stream lives; answer heartbeats; compare acknowledgements."""
@@ -143,7 +194,7 @@ class DeribitSession:
         self._channels.check(now_ns)
         if self._timer.is_due(now_ns):
             self._relist(now_ns)
-        return self._send_queue(now_ns)
+        return self._renew(now_ns) + self._send_queue(now_ns)
 
     def _control(self, payload: bytes, now_ns: int) -> list[bytes]:
         try:
@@ -154,6 +205,9 @@ class DeribitSession:
             if message.params is not None and message.params.type == "test_request":
                 return [self._call("public/test", {})]
             return []
+        if message.id is not None and message.id == self._login_id:
+            self._pending.pop(message.id, None)
+            return self._logged_in(message, now_ns)
         if message.error is not None:
             raise Reconnect(f"error {message.error.code} {message.error.message}")
         pending = self._pending.pop(message.id, None) if message.id is not None else None
@@ -174,7 +228,7 @@ class DeribitSession:
             row = _LIFECYCLE.decode(payload).params.data
         except (msgspec.DecodeError, UnicodeDecodeError):
             return  # the decoder counts it
-        channel = f"ticker.{row.instrument_name}.100ms"
+        channel = f"ticker.{row.instrument_name}.{self._interval}"
         if row.state in ("delivered", "closed", "archivized", "terminated", "settled"):
             self._channels.drop(channel)
             self._channels.drop(_book(row.instrument_name))
@@ -183,7 +237,7 @@ class DeribitSession:
 
     def _send_queue(self, now_ns: int) -> list[bytes]:
         out = []
-        while self._is_open and self._channels.queue and self._budget.take(now_ns):
+        while self._is_open and self._login_id is None and self._channels.queue and self._budget.take(now_ns):
             is_subscribe, channels = self._channels.take(now_ns)
             method = "public/subscribe" if is_subscribe else "public/unsubscribe"
             self._pending[self._next_id] = _Pending(tuple(channels), now_ns, is_subscribe)
@@ -265,5 +319,10 @@ def _coins(payload: bytes) -> list[str]:
     return [row.base_currency for row in _LISTING.decode(payload).result]
 
 
+def _use_login(session: Session, login: Login) -> None:
+    assert isinstance(session, DeribitSession)
+    session.login = login
+
+
 _ALL_OPTIONS = f"{_REST}/public/get_instruments?currency=any&kind=option&expired=false"
-ENTRY = Venue(VENUE, PRODUCTION, f"{_REST}/public/test", (_ALL_OPTIONS,), _coins, _sessions)
+ENTRY = Venue(VENUE, PRODUCTION, f"{_REST}/public/test", (_ALL_OPTIONS,), _coins, _sessions, _use_login)

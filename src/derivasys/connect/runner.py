@@ -16,6 +16,7 @@ import msgspec
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from derivasys.clock import Clock
+from derivasys.connect.login import is_withheld
 from derivasys.connect.session import Backoff, ConnectionState, Endpoint, Reconnect, Session
 
 log = logging.getLogger("derivasys.connect")
@@ -199,6 +200,8 @@ class Connector:
         """Count a frame and hand it to the pipeline."""
         self.messages += 1
         self.last_frame_ns = now_ns
+        if is_withheld(payload):
+            return
         if self.tap is not None:
             record = self.tap.listing if session.is_listing(payload) else self.tap.received
             record(payload, now_ns)
@@ -294,7 +297,7 @@ class _Listener(WSListener):
             tap = self._connector.tap
             for message in messages:
                 self._transport.send(WSMsgType.TEXT, message)
-                if tap is not None:
+                if tap is not None and not is_withheld(message):
                     tap.sent(message, self._clock.now_ns())
 
     def _fail(self, reason: str) -> None:

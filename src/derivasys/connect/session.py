@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from derivasys.connect.login import Login
+
 ConnectionState = Literal["connecting", "live", "stale", "down"]
 
 
@@ -73,6 +75,8 @@ class Venue(Struct, frozen=True):
     coins: Callable[[bytes], list[str]]
     """One such reply → coins. Raises msgspec.DecodeError."""
     sessions: Sessions
+    use_login: Callable[[Session, Login], None] | None = None
+    """Give a new conversation credentials; None where the venue's feeds need none."""
 
 
 class Backoff:

@@ -20,7 +20,7 @@ from derivasys.testing.market import LifeEvent, Market
 from derivasys.testing.market.board import DELIVERED
 
 SECOND_NS = 1_000_000_000
-INTERVALS_NS = {"100ms": SECOND_NS // 10, "agg2": SECOND_NS}
+INTERVALS_NS = {"raw": 0, "100ms": SECOND_NS // 10, "agg2": SECOND_NS}
 """agg2: documented as two seconds, seen as one."""
 KINDS = ("option", "future", "any")
 INCREMENTAL_NS = SECOND_NS

@@ -45,6 +45,10 @@ def raw_unauthorized() -> RpcError:
     return RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
 
 
+def invalid_credentials() -> RpcError:
+    return RpcError(13004, "invalid_credentials")
+
+
 def system_maintenance() -> RpcError:
     return RpcError(11051, "system_maintenance")
 

@@ -26,6 +26,7 @@ class Session:
     def __init__(self, now_ns: int) -> None:
         self.budget = Budget(now_ns)
         self.topics: dict[str, Topic] = {}
+        self.authorised_until_ns = 0
         self.out: list[bytes] = []
         self.closing: tuple[int, str] | None = None
         """Close code and reason once the venue has ended the session."""

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import itertools
 import random
 from collections import deque
@@ -31,6 +33,7 @@ LAST_TRADES = {
     "public/get_last_trades_by_instrument": "instrument_name",
     "public/get_last_trades_by_currency": "currency",
 }
+TOKEN_S = 900
 RATE_LIMIT_CLOSE = (1008, "too_many_requests")
 
 
@@ -48,6 +51,9 @@ class Venue:
         self.markets = tuple(markets)
         self.faults = faults or Faults()
         self.sessions: dict[Session, None] = {}
+        self.accounts: dict[str, str] = {}
+        """Secret by client id: who may log in."""
+        self.logins = 0
         self._random = random.Random(seed)  # noqa: S311 - a simulation, not a secret
         self._now_ns = max(market.start_ns for market in self.markets)
         self._rest_budget = Budget(self._now_ns)
@@ -146,6 +152,8 @@ class Venue:
 
     def _session_call(self, session: Session, request: Request, now_ns: int) -> Any:
         method, params = request.method, request.params
+        if method == "public/auth":
+            return self._log_in(session, params, now_ns)
         if method == "public/set_heartbeat":
             interval_s = heartbeat_interval_s(params)
             if interval_s is None:
@@ -166,6 +174,24 @@ class Venue:
             return "ok"
         return self._call(method, params, now_ns)
 
+    def _log_in(self, session: Session, params: Json, now_ns: int) -> Json:
+        """Check a client's signature (HMAC-SHA256 over timestamp, nonce, data) and let it into the raw feed."""
+        secret = self.accounts.get(str(params.get("client_id")))
+        text = f"{params.get('timestamp')}\n{params.get('nonce')}\n{params.get('data', '')}"
+        signed = hmac.new((secret or "").encode(), text.encode(), hashlib.sha256).hexdigest()
+        is_signed = params.get("grant_type") == "client_signature" and hmac.compare_digest(
+            signed, str(params.get("signature"))
+        )
+        if secret is None or not is_signed or abs(int(params["timestamp"]) - now_ns // 1_000_000) > 60_000:
+            raise rpc.invalid_credentials()
+        session.authorised_until_ns = now_ns + TOKEN_S * 1_000_000_000
+        self.logins += 1
+        token = f"local-token-{self.logins}"
+        return {
+            "access_token": token, "refresh_token": f"{token}-refresh", "expires_in": TOKEN_S, "token_type": "bearer",
+            "scope": "connection",
+        }  # fmt: skip
+
     # --- subscriptions ---
 
     def _subscribe(self, session: Session, request: Request, now_ns: int) -> None:
@@ -174,7 +200,7 @@ class Venue:
             raise rpc.too_many_requests()
         self._check_open("public/subscribe")
         names = _channels(request.params)
-        if any(name.endswith(".raw") for name in names):
+        if now_ns >= session.authorised_until_ns and any(name.endswith(".raw") for name in names):
             raise rpc.raw_unauthorized()
         accepted: list[str] = []
         joined: list[Topic] = []
