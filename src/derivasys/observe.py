@@ -26,9 +26,12 @@ FIT_STAGES = ("fit",)
 class Observer:
     """One process's telemetry. `now_ms` is the edge's clock."""
 
-    def __init__(self, loaded: Loaded, service: Service, build: str, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, loaded: Loaded, service: Service, build: str, now_ms: Callable[[], int],
+        telemetry: Telemetry | None = None,
+    ) -> None:  # fmt: skip
         settings = loaded.settings
-        self.telemetry = Telemetry(service)
+        self.telemetry = telemetry or Telemetry(service)
         self.watchdog = Watchdog()
         self._sent = (0, -1.0)
         self._vault = loaded.vault

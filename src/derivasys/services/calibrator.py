@@ -317,6 +317,9 @@ class CalibratorService:
             self._latency.add(stage, ms)
         self._latency.add("calibrate", sum((surface.stages_ms or {}).values()))
         newest = owned.newest.get(surface.ccy)
+        if self.gauges.observer is not None:
+            parent = newest.traceparent.decode(errors="replace") if newest is not None else ""
+            self.gauges.observer.surface(surface, self._clock.now_ns(), parent)
         if newest is not None:
             made_ns = self._clock.now_ns()
             self._latency.add("bus_quotes", (newest.taken_ns - newest.sent_ns) / 1e6)
@@ -331,11 +334,12 @@ class CalibratorService:
             for ccy, state in owned.published.items():
                 gauges.set("surface_version", state.version, ccy=ccy)
                 self._note_trace(ccy, owned.newest.get(ccy), state.version)
+        self._report()
         queued = sum(len(owned.claimed.producer) for owned in self.owned.values() if owned.claimed is not None)
         for name, value in (
             ("bus_queue", queued), ("bus_errors", self._clients.errors), ("bus_records", self._records),
             ("dead_letters", self._dead.count), ("rebalances", self.rebalances), ("partitions", len(self.owned)),
-            ("fenced", self.fenced), ("cycle_saturation", self.saturation), ("missed_cycles", self.missed_cycles),
+            ("fenced", self.fenced), ("missed_cycles", self.missed_cycles),
             ("rebuild_seconds", self._rebuild_s),
         ):  # fmt: skip
             gauges.set(name, float(value))
@@ -343,6 +347,24 @@ class CalibratorService:
             gauges.set("latency_ms", p50, stage=stage, quantile="0.5")
             gauges.set("latency_ms", p99, stage=stage, quantile="0.99")
         self._pulse.send(self._heartbeat())
+
+    def _report(self) -> None:
+        """Set the metrics that alarms and scaling look at."""
+        telemetry, observer = self.gauges.telemetry, self.gauges.observer
+        now_ms = self._clock.now_ns() // 1_000_000
+        for name in ("SnapshotAgeSeconds", "CalibrationRmse", "InsideShare", "UncertifiedExpiries"):
+            telemetry.clear(name)  # a currency that went to another is told of there
+        for owned in self.owned.values():
+            for ccy, state in owned.published.items():
+                telemetry.set("SnapshotAgeSeconds", max(0.0, (now_ms - state.ts) / 1000), ccy)
+            if observer is not None and owned.pipeline is not None:
+                for surface in owned.pipeline.surfaces.values():
+                    observer.quality(surface)
+        queued = sum(len(owned.claimed.producer) for owned in self.owned.values() if owned.claimed is not None)
+        telemetry.set("QueueDepth", queued, "kafka_out")
+        telemetry.set("TopicLag", sum(self._lag(owned) for owned in self.owned.values()), QUOTES)
+        telemetry.set("CycleSaturation", self.saturation)
+        telemetry.set("DroppedMessages", self._dead.count, "undecodable")
 
     def _note_trace(self, ccy: str, newest: Newest | None, at: int) -> None:
         span = None if newest is None else trace.parse(newest.traceparent)

@@ -141,7 +141,8 @@ def _connector(options: argparse.Namespace) -> int:
     with process.listen(options.host, options.port) as listener:
 
         async def serve() -> None:
-            await process.serve(ConnectorService(clients, made, SystemClock()), listener, f"connector {venue.name}")
+            service = ConnectorService(clients, made, SystemClock())
+            await process.serve(service, listener, f"connector {venue.name}", options.loaded)
 
         uvloop.run(serve())
     return 0
@@ -174,7 +175,7 @@ def _calibrator(options: argparse.Namespace) -> int:
     with process.listen(options.host, options.port) as listener:
 
         async def serve() -> None:
-            await process.serve(CalibratorService(clients, made, SystemClock()), listener, "calibrator")
+            await process.serve(CalibratorService(clients, made, SystemClock()), listener, "calibrator", options.loaded)
 
         uvloop.run(serve())
     return 0
@@ -191,7 +192,8 @@ def _gateway(options: argparse.Namespace) -> int:
     with process.listen(options.host, options.port) as listener:
 
         async def serve() -> None:
-            await gateway.serve(gateway.GatewayService(clients, gateway.GatewayOptions(site=SITE)), listener)
+            service = gateway.GatewayService(clients, gateway.GatewayOptions(site=SITE))
+            await gateway.serve(service, listener, options.loaded)
 
         uvloop.run(serve())
     return 0
@@ -214,7 +216,7 @@ def _recorder(options: argparse.Namespace) -> int:
                 service = RecorderService(clients, options.data)
             except OSError as error:
                 raise ConfigError(f"--data {options.data}: {os.strerror(error.errno or 0)}") from None
-            await process.serve(service, listener, "recorder")
+            await process.serve(service, listener, "recorder", options.loaded)
 
         uvloop.run(serve())
     return 0

@@ -33,7 +33,7 @@ from derivasys.connect.session import ConnectionState, Endpoint, Session, Venue
 from derivasys.decode import DECODERS
 from derivasys.estimate.chain import CLOSED_STATES
 from derivasys.latency import Latency
-from derivasys.messages import DecodeError, Event, Gap, Instrument, Status, Trade
+from derivasys.messages import DecodeError, Event, Gap, Instrument, Quote, Status, Trade
 from derivasys.record.segments import Kind
 from derivasys.services import heartbeat
 from derivasys.services.gauges import Gauges
@@ -84,6 +84,8 @@ class ConnectorService:
         self.flushed_ns = 0
         """When everything that waited had last been given to Kafka."""
         self.rejects: Counter[str] = Counter()
+        self._newest_ns: dict[str, int] = {}
+        """By currency, when the newest quote came."""
         self.gaps = 0
         self._clock = clock
         self._clients = clients
@@ -191,6 +193,8 @@ class ConnectorService:
             return ()
         broken: Sequence[str] = ()
         for event in events:
+            if type(event) is Quote:
+                self._newest_ns[event.ccy] = recv_ns
             if not self._ccys or event.ccy in self._ccys:
                 self._add(event)
             if type(event) is Gap:
@@ -273,6 +277,13 @@ class ConnectorService:
     def _beat(self) -> None:
         self._pulse.send(self._heartbeat())
         gauges, venue = self.gauges, self.options.venue
+        telemetry = gauges.telemetry
+        for ccy, newest_ns in self._newest_ns.items():
+            telemetry.set("FeedAgeSeconds", max(0.0, (self._clock.now_ns() - newest_ns) / 1e9), venue, ccy)
+        telemetry.set("QueueDepth", len(self._producer), "kafka_out")
+        telemetry.set("DroppedMessages", sum(self.rejects.values()), "undecodable")
+        telemetry.set("DroppedMessages", self.lost + self.undelivered, "no_room")
+        telemetry.set("Reconnects", sum(each.reconnects for each in self.connectors), venue)
         gauges.set("bus_queue", len(self._producer))
         gauges.set("bus_errors", self._clients.errors)
         gauges.set("bus_lost", self.lost + self.undelivered)

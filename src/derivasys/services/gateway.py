@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ from starlette.routing import Mount, Route
 from derivasys.bus import trace
 from derivasys.bus.clients import Clients
 from derivasys.bus.dead_letters import DeadLetters
+from derivasys.bus.topics import PATCHES, SURFACES
 from derivasys.latency import Latency
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
@@ -30,6 +32,7 @@ from derivasys.services import heartbeat
 from derivasys.services.follower import Follower, Held
 from derivasys.services.gauges import Gauges
 from derivasys.services.process import Server, probes, run_beside
+from derivasys.settings import Loaded
 from derivasys.wire import messages as m
 
 POLL_S = 0.005
@@ -190,7 +193,16 @@ class GatewayService:
             ("deliveries", gateway.delivered), ("skipped_patches", gateway.skipped), ("stuck_clients", gateway.stuck),
         ):  # fmt: skip
             gauges.set(name, float(value))
+        lags = Counter({SURFACES: 0, PATCHES: 0})
+        for (topic, _), lag in follower.lag().items():
+            lags[topic.removeprefix(self._clients.topic(""))] += lag
+        for topic in (SURFACES, PATCHES):
+            gauges.telemetry.set("TopicLag", lags[topic], topic)
+        gauges.telemetry.set("DroppedMessages", self._dead.count, "undecodable")
+        if gauges.observer is not None:
+            gauges.observer.clients(gateway.clients, gateway.sent_bytes, gateway.skipped, time.monotonic())
         for ccy, held in follower.held.items():
+            gauges.telemetry.set("SnapshotAgeSeconds", max(0.0, (_now_ms() - held.state.ts) / 1000), ccy)
             gauges.set("surface_version", held.stamp.version, ccy=ccy)
         for venue in self.venues():
             for state in _STATES:
@@ -225,9 +237,9 @@ class _Server(Server):
         await super().shutdown(sockets)
 
 
-async def serve(service: GatewayService, listener: socket.socket) -> None:
+async def serve(service: GatewayService, listener: socket.socket, loaded: Loaded | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
-    await run_beside(service, _Server(service), listener, "gateway")
+    await run_beside(service, _Server(service), listener, "gateway", loaded)
 
 
 def _now_ms() -> int:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from derivasys.observe import Observer
+from derivasys.telemetry.catalogue import Service
+from derivasys.telemetry.registry import Telemetry
+
 METRICS = {
     "bus_lag": "Records between a consumer and the end of its partition",
     "bus_queue": "Records in a producer's queue, not yet acknowledged",
@@ -18,7 +22,6 @@ METRICS = {
     "fenced": "Times that this process was shut out by a successor, since start",
     "stale_records": "Records of an owner that had been succeeded, dropped since start",
     "state_gaps": "Patches that did not continue the state held, since start",
-    "cycle_saturation": "Share of a cycle spent working, smoothed: 1 is full",
     "missed_cycles": "Cycles that began late, since start",
     "rebuild_seconds": "Time from assignment to the first cycle, last rebuild",
     "surface_version": "Version of the surface last published",
@@ -42,8 +45,12 @@ TRACES_KEPT = 200
 class Gauges:
     """Values by metric and labels. Totals are gauges of counters kept elsewhere, and only ever grow."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
+        self.telemetry = Telemetry(service)
+        """The metrics that alarms and scaling look at, beside those that are read here only."""
+        self.observer: Observer | None = None
+        """Where surfaces are told of, while the service runs."""
         self._values: dict[str, dict[str, float]] = {}
         self.traces: deque[dict[str, Any]] = deque(maxlen=TRACES_KEPT)
         """The last traces that passed here, one a second: ids and stages."""
@@ -64,7 +71,7 @@ class Gauges:
         for name, series in self._values.items():
             lines += [f"# HELP derivasys_{name} {METRICS[name]}", f"# TYPE derivasys_{name} gauge"]
             lines += [f"derivasys_{name}{{{labels}}} {value}" for labels, value in series.items()]
-        return ("\n".join(lines) + "\n").encode()
+        return ("\n".join(lines) + "\n").encode() + self.telemetry.text()
 
 
 def _escaped(text: str) -> str:

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Protocol
 
 import orjson
@@ -21,10 +22,15 @@ from starlette.routing import Route
 
 from derivasys.bus.settings import BusError
 from derivasys.config import ConfigError
+from derivasys.observe import Observer
 from derivasys.services.gauges import Gauges
+from derivasys.settings import Loaded, load
+from derivasys.telemetry.watchdog import Watchdog
 
 log = logging.getLogger("derivasys.services")
 
+BUILD = version("derivasys")
+BEAT_S = 1.0
 STALLED_S = 10.0
 """A loop that has not come round for so long is not alive."""
 
@@ -100,18 +106,32 @@ def probes(worker: Worker) -> list[Route]:
     ]
 
 
-async def serve(worker: Worker, listener: socket.socket, name: str) -> None:
+async def serve(worker: Worker, listener: socket.socket, name: str, loaded: Loaded | None = None) -> None:
     """Run a service and its probes until SIGINT, SIGTERM or a fault of its own, which is raised."""
     server = Server(
         uvicorn.Config(Starlette(routes=probes(worker)), lifespan="off", log_config=None, access_log=False,
                        timeout_graceful_shutdown=3)
     )  # fmt: skip
-    await run_beside(worker, server, listener, name)
+    await run_beside(worker, server, listener, name, loaded)
 
 
-async def run_beside(worker: Worker, server: uvicorn.Server, listener: socket.socket, name: str) -> None:
+async def _beat(worker: Worker, watchdog: Watchdog) -> None:
+    """Tell the watchdog of a worker whose own loop turns, in an event loop that does."""
+    while True:
+        if time.monotonic() - worker.turned_s < STALLED_S:
+            watchdog.beat()
+        await asyncio.sleep(BEAT_S)
+
+
+async def run_beside(
+    worker: Worker, server: uvicorn.Server, listener: socket.socket, name: str, loaded: Loaded | None = None
+) -> None:
     """Run a service beside its server; end both when either ends."""
+    telemetry = worker.gauges.telemetry
+    observer = Observer(loaded or load({}), telemetry.service, BUILD, _now_ms, telemetry)
+    worker.gauges.observer = observer
     working = asyncio.create_task(worker.run())
+    beside = [asyncio.create_task(each) for each in (*observer.background(), _beat(worker, observer.watchdog))]
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
@@ -124,8 +144,14 @@ async def run_beside(worker: Worker, server: uvicorn.Server, listener: socket.so
     try:
         await server.serve([listener])
     finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        for task in (working, *beside):
+            task.cancel()
+        await asyncio.gather(working, *beside, return_exceptions=True)
+        await observer.close()
         await worker.drain()
     if not working.cancelled() and working.exception() is not None:
         raise working.exception() or AssertionError
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

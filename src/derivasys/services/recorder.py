@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +147,17 @@ class RecorderService:
             self.gauges.set(name, float(value))
         assert self._consumer is not None
         self.caught_up = bool(self._offsets)
+        telemetry, lags = self.gauges.telemetry, Counter[str]()
+        telemetry.set("DroppedMessages", status.lost, "no_room")
+        telemetry.set("DroppedMessages", self._dead.count, "undecodable")
         for at in self._consumer.position(self._consumer.assignment()):
             high = self._consumer.get_watermark_offsets(at, cached=True)[1]
             lag = max(0, high - at.offset) if high > 0 and at.offset >= 0 else 0
             self.caught_up &= lag == 0
             self.gauges.set("bus_lag", lag, topic=at.topic, partition=str(at.partition))
+            lags[at.topic.removeprefix(self._clients.topic(""))] += lag
+        for topic, total in lags.items():
+            telemetry.set("TopicLag", total, topic)
 
 
 def _now_ms() -> int:

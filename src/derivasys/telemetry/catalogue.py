@@ -43,7 +43,7 @@ METRICS = (
     Metric("FeedAgeSeconds", "quote_age_seconds", "Seconds", "gauge", ("Venue", "Currency"),
            "Since the newest quote of a venue in a currency", _FEED),
     Metric("QueueDepth", "queue_depth", "Count", "gauge", ("Queue",),
-           "Items that wait in a queue of the process", _ALL),
+           "Items that wait in a queue of the process", ("up", "connector", "calibrator")),
     Metric("FitMilliseconds", "fit_milliseconds", "Milliseconds", "samples", (),
            "Fit and certificate of one cycle", _FIT),
     Metric("CycleMilliseconds", "cycle_milliseconds", "Milliseconds", "samples", (),
