@@ -17,8 +17,9 @@ import orjson
 
 from derivasys import watch
 from derivasys.config import ROOT, Config, ConfigError
-from derivasys.publish.access import AccessError, AccessRules, is_loopback, key_line, new_key, redact
-from derivasys.publish.binding import Binding
+from derivasys.publish.access import key_line, new_key, redact
+from derivasys.publish.arguments import access_rules_of, add_serving, binding_of
+from derivasys.publish.binding import ListenError
 from derivasys.services import commands as services
 from derivasys.settings import SettingsError, fill_access, load, logins
 from derivasys.telemetry import logs
@@ -26,9 +27,6 @@ from derivasys.telemetry.traces import TraceError
 from derivasys.vault import VaultError
 
 EXIT_BAD_INPUT = 2
-CONNECTIONS_PER_ADDRESS = 100
-REQUESTS_PER_S = 50.0
-"""Limits of one address where other machines can connect."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )  # fmt: skip
         fill_access(options, options.loaded)
         code: int = options.run(options)
-    except (ConfigError, SettingsError, VaultError, TraceError) as error:
+    except (ConfigError, ListenError, SettingsError, VaultError, TraceError) as error:
         return _complain(str(error))
     except BrokenPipeError:
         # The reader of our output has gone (`… | head`): not an error of ours.
@@ -69,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
                     help="default: live where the venues answer, else simulated")  # fmt: skip
     up.add_argument("--venue", action="append", default=[], metavar="V")
     up.add_argument("--ccy", action="append", default=[], metavar="C", type=str.upper)
-    _add_serving(up)
+    add_serving(up)
     up.add_argument("--data", type=Path, metavar="DIR", help="recorded chains to start from")
     up.add_argument("--speed", type=float, default=1.0, metavar="X", help="recorded seconds a second")
     up.add_argument("--rate", type=float, default=1000.0, metavar="N", help="simulated tickers a second")
@@ -94,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--from", dest="from_", metavar="TIME", help="ISO 8601 or epoch ms")
     replay.add_argument("--to", metavar="TIME")
     replay.add_argument("--out", type=Path, metavar="FILE", help="with --speed max: every message, NDJSON")
-    _add_serving(replay)
+    add_serving(replay)
     replay.set_defaults(run=_replay)
 
     fit = commands.add_parser("fit", help="one surface from a file")
@@ -129,55 +127,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_serving(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of every command that serves clients (docs/gateway.md)."""
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080, help="0 for any free one")
-    parser.add_argument("--reuse-port", action="store_true", help="share the port with other processes")
-    access = parser.add_argument_group("access", "bound beyond loopback, --api-keys or --public is needed")
-    access.add_argument("--api-keys", type=Path, metavar="FILE", help="hashed keys, made by `derivasys key`")
-    access.add_argument("--public", action="store_true", help="serve everybody")
-    access.add_argument("--origin", action="append", default=[], metavar="URL", help="pages allowed to connect")
-    access.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve https and wss")
-    access.add_argument("--tls-key", type=Path, metavar="PEM", help="when it is not in --tls-cert")
-    access.add_argument("--connections-per-address", type=int, metavar="N", help="0: no limit")
-    access.add_argument("--requests-per-s", type=float, metavar="N", help="of one address; 0: no limit")
-    access.add_argument("--trusted-proxy", action="append", default=[], metavar="NET",
-                        help="believe its X-Forwarded-For")  # fmt: skip
-
-
-def _binding(options: argparse.Namespace) -> Binding:
-    return Binding(
-        host=options.host,
-        port=options.port,
-        reuse_port=options.reuse_port,
-        tls_cert=options.tls_cert,
-        tls_key=options.tls_key,
-        public=options.public,
-    )
-
-
-def _access_rules(options: argparse.Namespace) -> AccessRules:
-    """Return the rules: limits are on by default where other machines can connect."""
-    is_local = is_loopback(options.host)
-    connections = options.connections_per_address
-    if connections is None:
-        connections = 0 if is_local else CONNECTIONS_PER_ADDRESS
-    requests = options.requests_per_s
-    if requests is None:
-        requests = 0.0 if is_local else REQUESTS_PER_S
-    try:
-        return AccessRules(
-            keys=options.api_keys,
-            origins=tuple(options.origin),
-            connections_per_address=connections,
-            requests_per_s=requests,
-            trusted_proxies=tuple(options.trusted_proxy),
-        )
-    except AccessError as error:
-        raise ConfigError(str(error)) from None
-
-
 def _key(options: argparse.Namespace) -> int:
     if not re.fullmatch(r"[^\s#]{1,64}", options.name):
         return _complain(f"key {options.name!r}: a name of 1 to 64 characters without spaces or #")
@@ -195,8 +144,8 @@ def _up(options: argparse.Namespace) -> int:
             source=options.source,
             venues=tuple(dict.fromkeys(options.venue)),
             ccys=tuple(dict.fromkeys(options.ccy)),
-            binding=_binding(options),
-            access=_access_rules(options),
+            binding=binding_of(options),
+            access=access_rules_of(options),
             data=options.data,
             speed=options.speed,
             rate=options.rate,
@@ -247,8 +196,8 @@ def _replay(options: argparse.Namespace) -> int:
                 return _complain(f"--speed {options.speed}: a number or max")
             config = Config(
                 source="replay",
-                binding=_binding(options),
-                access=_access_rules(options),
+                binding=binding_of(options),
+                access=access_rules_of(options),
                 speed=speed,
                 venues=recordings.venues(span),
             )

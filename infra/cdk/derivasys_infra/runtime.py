@@ -94,7 +94,7 @@ class Runtime(cdk.Stack):
         config, sizes = self.config, self.config.services.recorder
         raw = tuple(f"raw.{venue}" for venue in config.venues)
         definition = task(
-            self, self.parts, "recorder", ["serve", "recorder", "/data"], tasks=sizes,
+            self, self.parts, "recorder", ["serve", "recorder", "--data", "/data"], tasks=sizes,
             reads=raw, group="recorder", data=True,
         )  # fmt: skip
         address = self.parts.data.permit_recording(definition.task_role)

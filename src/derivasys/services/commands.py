@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from derivasys.publish.arguments import access_rules_of, add_serving, binding_of
+
 if TYPE_CHECKING:
     from derivasys.bus.clients import Clients
 
@@ -33,8 +35,11 @@ def _add_serve(commands: Any) -> None:
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str, port: int) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = services.add_parser(name, help=text)
         _bus(parser)
-        parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=port, help="0 for any free one")
+        if name == "gateway":
+            add_serving(parser)
+        else:
+            parser.add_argument("--host", default="127.0.0.1")
+            parser.add_argument("--port", type=int, default=port, help="0 for any free one")
         parser.set_defaults(run=_guarded(run))
         return parser
 
@@ -184,18 +189,27 @@ def _calibrator(options: argparse.Namespace) -> int:
 def _gateway(options: argparse.Namespace) -> int:
     import uvloop
 
-    from derivasys.config import SITE
-    from derivasys.services import gateway, process
+    from derivasys.config import SITE, ConfigError
+    from derivasys.publish.binding import ListenError
+    from derivasys.publish.server import GatewayServer, listen, open_access
+    from derivasys.services import gateway
+    from derivasys.services.process import run_beside
 
+    binding = binding_of(options)
     # Not checked first: the follower's first question tells whether the broker is there, and clients are waiting.
     clients = _clients(options, "gateway", check=False)
-    with process.listen(options.host, options.port) as listener:
+    try:
+        access = open_access(access_rules_of(options), binding)
+        with listen(binding) as listener:
 
-        async def serve() -> None:
-            service = gateway.GatewayService(clients, gateway.GatewayOptions(site=SITE))
-            await gateway.serve(service, listener, options.loaded)
+            async def serve() -> None:
+                service = gateway.GatewayService(clients, gateway.GatewayOptions(site=SITE))
+                server = GatewayServer(service.app(), service.gateway, binding, access)
+                await run_beside(service, server, listener, "gateway", options.loaded)
 
-        uvloop.run(serve())
+            uvloop.run(serve())
+    except ListenError as error:
+        raise ConfigError(str(error)) from None
     return 0
 
 

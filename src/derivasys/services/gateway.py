@@ -6,7 +6,6 @@ It holds nothing that another gateway cannot rebuild from the log: clients may c
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import uvicorn
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -27,12 +25,10 @@ from derivasys.bus.topics import PATCHES, SURFACES
 from derivasys.latency import Latency
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
-from derivasys.publish.websocket import uvicorn_protocol
 from derivasys.services import heartbeat
 from derivasys.services.follower import Follower, Held
 from derivasys.services.gauges import Gauges
-from derivasys.services.process import Server, probes, run_beside
-from derivasys.settings import Loaded
+from derivasys.services.process import probes
 from derivasys.wire import messages as m
 
 POLL_S = 0.005
@@ -214,32 +210,6 @@ class GatewayService:
 
 def _of_this_process(service: GatewayService) -> Iterator[Route]:
     return (route for route in probes(service) if route.path != "/readyz")
-
-
-class _Server(Server):
-    """Tells clients to come back before it closes their sockets."""
-
-    def __init__(self, service: GatewayService) -> None:
-        self._gateway = service.gateway
-        super().__init__(
-            uvicorn.Config(
-                service.app(),
-                ws=uvicorn_protocol(lambda path: service.gateway if path == "/ws" else None),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=3,
-            )
-        )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._gateway.close_all(1012, "service restart")
-        await super().shutdown(sockets)
-
-
-async def serve(service: GatewayService, listener: socket.socket, loaded: Loaded | None = None) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    await run_beside(service, _Server(service), listener, "gateway", loaded)
 
 
 def _now_ms() -> int:

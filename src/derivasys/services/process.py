@@ -140,7 +140,8 @@ async def run_beside(
         server.should_exit = True
 
     working.add_done_callback(ended)
-    print("Open http://{}:{}/".format(*listener.getsockname()[:2]), f"· {name}", flush=True)
+    scheme = "https" if server.config.is_ssl else "http"
+    print("Open {}://{}:{}/".format(scheme, *listener.getsockname()[:2]), f"· {name}", flush=True)
     try:
         await server.serve([listener])
     finally:
