@@ -146,7 +146,7 @@ def test_a_simulated_market_moves_and_is_labelled():
     up = Up("--source", "simulated", "--ccy", "BTC", "--seed", "7")
     try:
         # Venues are found one after the other; all twelve dates are listed by one of them.
-        def whole() -> m.SurfaceDocument | None:
+        def whole() -> d.SurfaceDocument | None:
             found = surface(up, "BTC") if up.get("/surface/latest?ccy=BTC").status_code == 200 else None
             return found if found is not None and len(found.smiles) == 12 else None
 

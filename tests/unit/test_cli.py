@@ -10,7 +10,7 @@ import pytest
 from tests.boards import BTC_SUMMARY, CAPTURES, ETH_SUMMARY, summary_rows
 
 from derivasys.cli import main
-from derivasys.wire.messages import SurfaceDocument
+from derivasys.wire.documents import SurfaceDocument
 
 
 def run(capsys, *arguments) -> tuple[int, str, str]:
