@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import expect
 
 from derivasys.cli import main
@@ -55,8 +56,8 @@ async def test_without_the_key_there_is_no_page(browser, guarded):
     up, _ = guarded
     context = await browser.new_context()
     page = await context.new_page()
-    reply = await page.goto(up.url)
-    assert reply.status == 401
+    with pytest.raises(PlaywrightError, match="ERR_INVALID_AUTH_CREDENTIALS"):
+        await page.goto(up.url)
     await context.close()
 
 

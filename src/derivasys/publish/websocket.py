@@ -23,8 +23,9 @@ from websockets.typing import Subprotocol
 from derivasys.publish.access import SUBPROTOCOL, Access, AccessRules, Header, Refusal
 from derivasys.publish.frames import PING_FRAME, SharedDeflate, deflated_frame, text_frame
 
-WRITE_BUFFER_BYTES_MAX = 256 << 10
-"""Above this many unsent bytes (of a snapshot under way: besides it) a client counts as slow until it has read all."""
+WRITE_BUFFER_BYTES_MAX = 16 << 10
+"""Above this many bytes that the kernel does not take (of a snapshot under way: besides it) a client counts as slow
+until all are gone. The kernel has `server.UNSENT_BYTES_MAX` by then; a write that waits here costs half a kilobyte."""
 MESSAGE_BYTES_MAX = 64 << 10
 """A larger message from a client closes its connection with 1009."""
 FRAGMENTS_MAX = 1024
