@@ -123,7 +123,7 @@ function run({ host, area, canvas, readout, onFault }: Parts, ctx: CanvasRenderi
     if (readout.textContent !== text) readout.textContent = text
   }
 
-  const handle = scheduler.add({ canvas: true, intervalMs: 150, isVisible: () => isVisible, paint, onFault })
+  const handle = scheduler.add({ canvas: true, intervalMs: 200, isVisible: () => isVisible, paint, onFault })
   const choose = (next: [number, number] | undefined) => {
     chosen = next
     handle.invalidate()
@@ -166,7 +166,7 @@ function run({ host, area, canvas, readout, onFault }: Parts, ctx: CanvasRenderi
       isVisible = entry?.isIntersecting ?? true
       if (isVisible) handle.invalidate()
     },
-    { rootMargin: '120px' },
+    { rootMargin: '40px' },
   )
   near.observe(host)
   const stops = [feed.subscribe('cut', handle.invalidate), onTheme(() => painter.forget())]
