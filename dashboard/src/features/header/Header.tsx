@@ -207,7 +207,7 @@ function Venues() {
               {mark.glyph}
             </i>
             <span>{venue.venue}</span>
-            <b>{state === 'live' ? age(venueAgeMs(venue, now)) : `${VENUE_STATES[state] ?? state} ${age(venueAgeMs(venue, now))}`}</b>
+            <b>{[state === 'live' ? '' : (VENUE_STATES[state] ?? state), venue.age_ms === undefined && state !== 'live' ? '' : age(venueAgeMs(venue, now))].filter(Boolean).join(' ')}</b>
           </li>
         )
       })}
@@ -275,7 +275,10 @@ function Notice() {
 
 function noticeOf(state: ConnectionState, now: number): string {
   const { connection, status, statusAt } = feed.view()
-  const quiet = (status?.venues ?? []).filter(isQuiet).map((venue) => `${venue.venue} ${age(venueAgeMs(venue, now))}`)
+  const quiet = (status?.venues ?? []).filter(isQuiet).map((venue) => {
+    const ms = venueAgeMs(venue, now)
+    return [venue.venue, venue.state === 'down' ? 'down' : '', ms === undefined ? '' : age(ms)].filter(Boolean).join(' ')
+  })
   const since = connection.dataAt === undefined ? '' : `, shown data is ${age(now - connection.dataAt)} old`
   const detail = connection.detail ? ` (${connection.detail})` : ''
   switch (state) {

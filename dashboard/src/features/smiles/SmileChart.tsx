@@ -110,7 +110,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
   return (
     <>
       <p className={styles.readout} ref={readout} data-readout />
-      <div ref={host} className={size === 'small' ? styles.plot : styles.plotLarge} />
+      <div ref={host} data-plot className={size === 'small' ? styles.plot : styles.plotLarge} />
     </>
   )
 }
