@@ -15,6 +15,23 @@ from tests.service.conftest import Up
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SETTLE_MS = 4_000
+TIMEOUT_MS = 60_000
+
+
+DESK, PHONE = (1600, 1000), (390, 844)
+PICTURES = (
+    ("market-dark", DESK, "dark", "", True),
+    ("market-light", DESK, "light", "", True),
+    ("fit-dark", DESK, "dark", "#/fit", True),
+    ("fit-light", DESK, "light", "#/fit", True),
+    ("system-dark", DESK, "dark", "#/system", True),
+    ("expiry-dark", DESK, "dark", "focus", False),
+    ("phone-dark", PHONE, "dark", "", False),
+    ("phone-light", PHONE, "light", "", False),
+)
+"""Name, window, theme, where (a page, or `focus`: the front expiry opened), and whether the whole page is taken."""
+DRAWN = """() => [...document.querySelectorAll('[data-chart], [data-testid^="smile-1"] [data-plot]')]
+    .every(chart => chart.dataset.version)"""
 
 
 def main() -> None:
@@ -24,27 +41,35 @@ def main() -> None:
         up.until(lambda: len(up.get("/surface/latest?ccy=BTC").json()["smiles"]) == 12)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            for width, height in ((1600, 1000), (390, 844)):
-                for scheme in ("dark", "light"):
-                    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-                    shoot(context.new_page(), up.url, f"{'market' if width > 400 else 'phone'}-{scheme}", width > 400)
-                    context.close()
+            for name, (width, height), scheme, where, whole in PICTURES:
+                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+                context.set_default_timeout(TIMEOUT_MS)
+                shoot(context.new_page(), up.url, name, where, whole)
+                context.close()
             browser.close()
     finally:
         up.stop()
 
 
-def shoot(page: Page, url: str, name: str, whole: bool) -> None:
-    page.goto(url)
-    page.wait_for_selector('[data-testid="rr-grid"] tbody tr')
-    # What lies below the fold is drawn when it comes into view.
-    height = page.evaluate("() => document.documentElement.scrollHeight")
-    for at in range(0, height, 500):
-        page.evaluate("at => window.scrollTo(0, at)", at)
-        page.wait_for_timeout(250)
-    page.evaluate("() => window.scrollTo(0, 0)")
+def shoot(page: Page, url: str, name: str, where: str, whole: bool) -> None:
+    page.goto(url + (where if where != "focus" else ""))
+    page.wait_for_selector('[data-testid="header-connection"][data-state="live"]')
+    page.wait_for_selector("main [data-panel]")
+    if where == "focus":
+        page.click('[data-testid="rr-grid"] tbody th button')
+        page.wait_for_selector('[data-testid="checks"]')
+    elif whole:
+        # What lies below the fold is loaded and drawn when it comes into view: a window as tall as the page shows all.
+        page.wait_for_timeout(SETTLE_MS)
+        size = page.viewport_size
+        assert size is not None
+        for _ in range(3):
+            tall = page.evaluate("() => document.documentElement.scrollHeight")
+            page.set_viewport_size({"width": size["width"], "height": tall})
+            page.wait_for_timeout(SETTLE_MS)
+        page.wait_for_function(DRAWN)
     page.wait_for_timeout(SETTLE_MS)
-    page.screenshot(path=IMAGES / f"{name}.png", full_page=whole)
+    page.screenshot(path=IMAGES / f"{name}.png")
     squeeze(IMAGES / f"{name}.png")
 
 

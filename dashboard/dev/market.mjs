@@ -483,6 +483,8 @@ export function status({ now, venues, clients, build, startedAt, ccys = Object.k
       ccys,
     })),
     latency_ms: { decode: { p50: 0.04, p99: 0.31 }, cycle: { p50: 1.4, p99: 4.8 }, publish: { p50: 0.2, p99: 1.1 }, total: { p50: 31.2, p99: 78.4 } },
+    waterfall: [['transit', 6.2, 19], ['decode', 0.04, 0.31], ['wait', 22, 47], ['fit', 1.4, 4.8], ['encode', 0.3, 1.2], ['write', 0.2, 1.1], ['total', 24.5, 53], ['net', 2.1, 7.2]].map(([stage, p50, p99]) => ({ stage, p50, p99 })),
+    gateway: { delivered: 18_204, sent_bytes: 92_113_004, skipped: 3, stuck: 0, refused: { rate: 2 }, missed_cycles: 0 },
     clients,
     build,
   }

@@ -219,6 +219,23 @@ test('at a glance: index, tenor and counts', async () => {
   await page.close()
 })
 
+test('the system page: every stage from exchange to screen, clients, drops', async () => {
+  const page = await open(at.browser, `${at.url}/`)
+  await live(page)
+  // this page's own part is measured on the market page
+  await page.waitForTimeout(1000)
+  await page.getByRole('link', { name: 'System' }).click()
+  await page.getByTestId('waterfall').waitFor()
+  const { status } = await page.evaluate(() => window.__derivasys.state())
+  const rows = await page.getByTestId('waterfall').locator('tbody tr').evaluateAll((list) => list.map((row) => [row.children[0].textContent, row.children[2].textContent]))
+  assert.deepEqual(rows.map(([name]) => name).toSorted(), [...status.waterfall.map((step) => step.stage), 'screen'].toSorted())
+  assert.ok(rows.some(([name, p50]) => name === 'wait' && p50 === '22.0 ms'))
+  assert.match(await page.getByTestId('panel-server').innerText(), /3 writes spared slow clients/)
+  assert.match(await page.getByTestId('header-source').locator('xpath=ancestor::header').innerText(), /24\.5 \/ 53\.0/)
+  noErrors(page)
+  await page.close()
+})
+
 test('every panel shows one version; frozen, the header counts those behind', async () => {
   const { page, version } = await frozen()
   await settledCells(page, version)

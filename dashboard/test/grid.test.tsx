@@ -120,11 +120,13 @@ describe('risk-reversal grid', () => {
   })
 
   it('explains a number on focus: both legs, band, quotes and age', async () => {
+    // loaded when first asked for; here before, so that no machine is too slow for it
+    await import('../src/features/rrfly/CellTip')
     render(<Grid kind="rr" />)
     await frames()
     fireEvent.click(cell(`rr:${EXPIRY}:RR25`) as HTMLElement)
     vi.useRealTimers()
-    const tip = await screen.findByRole('tooltip')
+    const tip = await screen.findByRole('tooltip', undefined, { timeout: 10_000 })
     expect(tip.textContent).toContain('27MAR26 · RR25')
     expect(tip.textContent).toContain('52.00 – 53.00')
     expect(tip.textContent).toContain('800 ms')

@@ -12,7 +12,7 @@ import { patient } from './patient'
 import { useView } from './view'
 
 // asked for at once, but the grids do not wait for the charts
-const plots = import('./plots')
+const plots = patient(() => import('./plots'))
 const RrCharts = lazy(() => plots.then(({ RrCharts: component }) => ({ default: component })))
 // what lies below the fold is asked for when it comes near
 const below = {

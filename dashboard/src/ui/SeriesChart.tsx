@@ -180,7 +180,7 @@ function Plot(props: PlotProps) {
   usePlot(
     host,
     {
-      intervalMs: look.intervalMs ?? 150,
+      intervalMs: look.intervalMs ?? 200,
       options: () => ({
         ...optionsOf(props, hidden, range),
         hooks: {

@@ -10,7 +10,7 @@ import { useFault } from './Panel'
 export interface PlotSpec {
   /** Everything but the size; called again on a change of theme. */
   options: () => Omit<uPlot.Options, 'width' | 'height'>
-  /** What to draw now, or undefined to leave the chart as it is. */
+  /** What to draw now, or undefined when what is drawn is still so. */
   data: (plot: uPlot) => uPlot.AlignedData | undefined
   intervalMs: number
   /** Told of each chart made and, with undefined, of its end. */
@@ -47,10 +47,9 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
       paint: () => {
         if (!plot) return
         const data = latest.current.data(plot)
-        if (!data) return
-        plot.setData(data)
+        if (data) plot.setData(data)
         element.dataset.version = String(feed.cut()?.version ?? '')
-        if (element.dataset.chart) drawn.set(element.dataset.chart, { version: feed.cut()?.version, data })
+        if (data && element.dataset.chart) drawn.set(element.dataset.chart, { version: feed.cut()?.version, data })
       },
     })
     const seen = new IntersectionObserver(
@@ -58,7 +57,7 @@ export function usePlot(host: RefObject<HTMLDivElement | null>, spec: PlotSpec, 
         isVisible = entry?.isIntersecting ?? true
         if (isVisible) handle.invalidate()
       },
-      { rootMargin: '120px' },
+      { rootMargin: '40px' },
     )
     seen.observe(element)
     const sized = new ResizeObserver(() => {

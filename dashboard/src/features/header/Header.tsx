@@ -2,8 +2,7 @@ import { useEffect, useReducer, useState } from 'react'
 import { type Page, usePage } from '../../app/page'
 import { type Theme, useView } from '../../app/view'
 import { arrivalToPaint, feed, useFeed } from '../../data/feed'
-import type { Quantiles } from '@derivasys/client'
-import type { ConnectionState } from '@derivasys/client'
+import type { ConnectionState, Quantiles, StatusMessage } from '@derivasys/client'
 import { venueMark } from '../../lib/colour'
 import { age, clock, count, fixed, instant, millis, MISSING, percent } from '../../lib/format'
 import { Tool } from '../../ui/controls'
@@ -207,7 +206,7 @@ function Venues() {
               {mark.glyph}
             </i>
             <span>{venue.venue}</span>
-            <b>{state === 'live' ? age(venueAgeMs(venue, now)) : `${VENUE_STATES[state] ?? state} ${age(venueAgeMs(venue, now))}`}</b>
+            <b>{[state === 'live' ? '' : (VENUE_STATES[state] ?? state), venue.age_ms === undefined && state !== 'live' ? '' : age(venueAgeMs(venue, now))].filter(Boolean).join(' ')}</b>
           </li>
         )
       })}
@@ -215,9 +214,11 @@ function Venues() {
   )
 }
 
-/** The whole path's quantiles: the stage called total, else the slowest one. */
-export function wholeLatency(stages: Record<string, Quantiles> | undefined): [name: string, Quantiles] | undefined {
-  const entries = Object.entries(stages ?? {})
+/** The whole path's quantiles: from receipt to the last client's socket, else the stage called total, else the slowest one. */
+export function wholeLatency(status: Pick<StatusMessage, 'latency_ms' | 'waterfall'> | undefined): [name: string, Quantiles] | undefined {
+  const total = status?.waterfall?.find(({ stage }) => stage === 'total')
+  if (total) return ['frame received to patch written', total]
+  const entries = Object.entries(status?.latency_ms ?? {})
   return entries.find(([name]) => /^(total|end_to_end|exchange_to_|frame_to_patch)/.test(name)) ?? entries.toSorted((left, right) => right[1].p50 - left[1].p50)[0]
 }
 
@@ -233,7 +234,7 @@ function Quality() {
   const now = useNow(500)
   const cut = feed.cut()
   const fit = cut?.fit
-  const whole = wholeLatency(feed.view().status?.latency_ms)
+  const whole = wholeLatency(feed.view().status)
   const pushed = feed.view().connection.dataAt
   const paint = arrivalToPaint.quantiles()
   const server = whole ? `${bare(whole[1].p50)} / ${bare(whole[1].p99)}` : MISSING
@@ -245,7 +246,7 @@ function Quality() {
     ['rmse', fit?.rmse === undefined ? MISSING : `${fixed(fit.rmse, 2)} vp`, 'Root mean square error of the fit over all used quotes, vol points', 'rmse'],
     ['inside', percent(fit?.inside), 'Share of used two-sided quotes between whose bid and ask the fit lies', 'inside'],
     ['fit', millis(fit?.elapsed_ms), 'Time of the whole calibration cycle; not measured in a replay', 'fit'],
-    ['latency p50 / p99', `${server}${page} ms`, `${whole ? `Server, ${whole[0].replaceAll('_', ' ')}: from the venue’s frame to the published patch` : 'No stage measured yet'}${paint ? '; then this page: from a patch’s arrival to its numbers on screen' : ''}. All stages on the System page`, 'latency'],
+    ['latency p50 / p99', `${server}${page} ms`, `${whole ? `Server: ${whole[0].replaceAll('_', ' ')}` : 'No stage measured yet'}${paint ? '; then this page: from a patch’s arrival to its numbers on screen' : ''}. All stages on the System page`, 'latency'],
   ]
   return (
     <dl className={styles.quality}>
@@ -275,7 +276,10 @@ function Notice() {
 
 function noticeOf(state: ConnectionState, now: number): string {
   const { connection, status, statusAt } = feed.view()
-  const quiet = (status?.venues ?? []).filter(isQuiet).map((venue) => `${venue.venue} ${age(venueAgeMs(venue, now))}`)
+  const quiet = (status?.venues ?? []).filter(isQuiet).map((venue) => {
+    const ms = venueAgeMs(venue, now)
+    return [venue.venue, venue.state === 'down' ? 'down' : '', ms === undefined ? '' : age(ms)].filter(Boolean).join(' ')
+  })
   const since = connection.dataAt === undefined ? '' : `, shown data is ${age(now - connection.dataAt)} old`
   const detail = connection.detail ? ` (${connection.detail})` : ''
   switch (state) {

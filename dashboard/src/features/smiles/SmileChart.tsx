@@ -5,7 +5,7 @@ import { useUnits, vol as volText, volTick } from '../../app/units'
 import { type Axis, useView } from '../../app/view'
 import { feed } from '../../data/feed'
 import { signed } from '../../lib/format'
-import { volPoints } from '@derivasys/client'
+import { type Smile, volPoints } from '@derivasys/client'
 import { axis, splitDigits, steadyRange } from '../../ui/axes'
 import { usePlot } from '../../ui/usePlot'
 import { axisText, compactStrike, type Curve, curveOf, DELTA_SPLITS, deltaName, type Drawable, drawable, fromAxis, toAxis } from './coordinates'
@@ -26,6 +26,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
   const readout = useRef<HTMLParagraphElement>(null)
   const drawn = useRef<Drawn | undefined>(undefined)
   const plotRef = useRef<uPlot | undefined>(undefined)
+  const shown = useRef<{ plot: uPlot; smile: Smile; levels: unknown; quiet: string } | undefined>(undefined)
   const hidden = useView((view) => view.hiddenVenues)
   const units = useUnits()
   const [range] = useState(() => steadyRange(0.06, 4))
@@ -35,7 +36,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
   usePlot(
     host,
     {
-      intervalMs: 150,
+      intervalMs: 200,
       options: () => ({
         padding: [8, 10, 0, 0],
         pxAlign: false,
@@ -75,14 +76,20 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
           ],
         },
       }),
-      data: () => {
+      data: (plot) => {
         const cut = feed.cut()
         const d = drawable(cut?.surface?.smiles[expiry])
         if (!d) {
           drawn.current = undefined
+          shown.current = undefined
           return [[], []]
         }
         const levels = cut?.levels?.levels[expiry]
+        const quiet = [...quietVenues()].join()
+        const before = shown.current
+        // what did not change keeps its identity: nothing of this expiry moved
+        if (before?.plot === plot && before.smile === d.smile && before.levels === levels && before.quiet === quiet) return undefined
+        shown.current = { plot, smile: d.smile, levels, quiet }
         const curve = curveOf(d, kind, quotedRange(d, levels))
         drawn.current = { d, curve, marks: marksOf(d, kind, levels, hidden) }
         trades.note(drawn.current.marks, performance.now())
@@ -103,7 +110,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
   return (
     <>
       <p className={styles.readout} ref={readout} data-readout />
-      <div ref={host} className={size === 'small' ? styles.plot : styles.plotLarge} />
+      <div ref={host} data-plot className={size === 'small' ? styles.plot : styles.plotLarge} />
     </>
   )
 }

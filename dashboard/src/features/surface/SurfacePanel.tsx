@@ -137,7 +137,7 @@ function Scene() {
     })
     let lastMeshAt = 0
     let meshTimer: ReturnType<typeof setTimeout> | undefined
-    // the mesh follows the market five times a second; turning it is immediate
+    // the mesh follows the market three times a second; turning it is immediate
     const fresh = () => {
       if (meshTimer !== undefined) return
       meshTimer = setTimeout(
@@ -147,7 +147,7 @@ function Scene() {
           isStale = true
           handle.invalidate()
         },
-        Math.max(0, 180 - (performance.now() - lastMeshAt)),
+        Math.max(0, 330 - (performance.now() - lastMeshAt)),
       )
     }
     const begin = async () => {

@@ -1,13 +1,14 @@
+import type { Stage } from '@derivasys/client'
 import { arrivalToPaint, feed, useFeed } from '../../data/feed'
 import { millis } from '../../lib/format'
 import { Panel } from '../../ui/Panel'
-import { flowOf, type Stage, STAGES, type Status } from './status'
+import { flowOf, STAGES } from './status'
 import styles from './System.module.css'
 
 /** The way of one quote from its exchange to this screen: each stage begins where the one before ended. */
 export function Waterfall() {
   useFeed('status', () => feed.view().status)
-  const status = feed.view().status as Status | undefined
+  const { status } = feed.view()
   const { steps, sums } = flowOf(status?.waterfall, arrivalToPaint.quantiles())
   const whole = steps.reduce((sum, { p50 }) => sum + p50, 0)
   const placed = steps.map((step, i) => ({ step, left: steps.slice(0, i).reduce((sum, { p50 }) => sum + p50, 0) }))

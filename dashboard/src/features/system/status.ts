@@ -1,33 +1,5 @@
-/** Parts of the status that a server may leave out. */
-import type { Quantiles, StatusMessage, VenueStatus } from '@derivasys/client'
-
-export interface Stage {
-  stage: string
-  p50: number
-  p99: number
-}
-
-export interface GatewayCounters {
-  delivered?: number
-  sent_bytes?: number
-  skipped?: number
-  stuck?: number
-  refused?: Readonly<Record<string, number>>
-  missed_cycles?: number
-  unsent_bytes?: number
-}
-
-export interface VenueClock {
-  skew_ms?: number
-  round_trip_ms?: number
-  transit_ms?: Quantiles
-}
-
-export interface Status extends Omit<StatusMessage, 'venues' | 'waterfall' | 'gateway'> {
-  waterfall?: readonly Stage[]
-  gateway?: GatewayCounters
-  venues: readonly (VenueStatus & { clock?: VenueClock })[]
-}
+/** The way from an exchange to the screen, stage by stage. */
+import type { Stage } from '@derivasys/client'
 
 /** What each stage of the way from an exchange to the screen is. */
 export const STAGES: Readonly<Record<string, string>> = {

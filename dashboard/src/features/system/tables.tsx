@@ -5,7 +5,6 @@ import { age, clock, count, fixed, instant, millis, MISSING, signed } from '../.
 import { Panel } from '../../ui/Panel'
 import { useNow } from '../header/Header'
 import { isQuiet, venueAgeMs } from '../smiles/venues'
-import type { Status } from './status'
 import styles from './System.module.css'
 
 interface TableProps {
@@ -42,7 +41,7 @@ function Table({ label, head, rows }: TableProps) {
   )
 }
 
-const statusNow = () => feed.view().status as Status | undefined
+const statusNow = () => feed.view().status
 
 const HEAD = ['Venue', 'State', 'Age', 'Frames/s', 'Messages', 'Reconnects', 'Gaps', 'Drops', 'Rejects', 'Transit p50 / p99', 'Clock skew', 'Round trip', 'Currencies', 'Detail']
 
@@ -111,9 +110,9 @@ export function Server() {
     ['Build', status?.build ?? feed.build()],
     ['Clock', `${clock(status?.ts)} UTC`],
     ['Clients', `${count(status?.clients)} connected`],
-    ['Queues', gateway?.unsent_bytes === undefined ? 'no queue: a client that does not read gets snapshots' : `${count(gateway.unsent_bytes)} bytes unsent to clients`],
-    ['Written', gateway?.delivered === undefined ? MISSING : `${count(gateway.delivered)} writes${gateway.sent_bytes === undefined ? '' : `, ${fixed(gateway.sent_bytes / 1e6, 1)} MB`}`],
-    ['Dropped', gateway ? `${count(gateway.skipped ?? 0)} writes spared slow clients, ${count(gateway.stuck ?? 0)} stuck clients closed` : MISSING],
+    ['Queues', 'none for patches: a client that does not read gets a snapshot when it does'],
+    ['Written', gateway?.delivered === undefined ? MISSING : `${count(gateway.delivered)} writes, ${fixed(gateway.sent_bytes / 1e6, 1)} MB`],
+    ['Dropped', gateway ? `${count(gateway.skipped)} writes spared slow clients, ${count(gateway.stuck)} stuck clients closed` : MISSING],
     [
       'Refused',
       gateway?.refused

@@ -14,7 +14,7 @@ import { describe, lookOf } from './words'
 
 /** How long a strike keeps its column after its last quote through the fit: columns must not jump. */
 const KEEP_MS = 60_000
-const HEIGHT_MAX_PX = 440
+const HEIGHT_MAX_PX = HEAD_PX + 19 * ROW_PX
 
 /** The matrix: scrolls in both directions under its own labels; the arrow keys choose a cell. */
 export function ThroughMatrix() {
@@ -81,7 +81,7 @@ function run({ host, area, canvas, readout, onFault }: Parts, ctx: CanvasRenderi
     const { venues } = venuesOf(cut)
     const { labelPx, cellPx } = painter.geometry
     const height = HEAD_PX + ROW_PX * matrix.expiries.length
-    Object.assign(area.style, { width: `${Math.max(host.clientWidth, labelPx + cellPx * matrix.strikes.length)}px`, height: `${height}px` })
+    Object.assign(area.style, { width: `${Math.max(host.clientWidth, labelPx + cellPx * (matrix.strikes.length + 1))}px`, height: `${height}px` })
     host.style.height = `${Math.min(HEIGHT_MAX_PX, height) + (host.offsetHeight - host.clientHeight)}px`
     const size = { width: host.clientWidth, height: Math.min(HEIGHT_MAX_PX, height) }
     Object.assign(canvas.style, { width: `${size.width}px`, height: `${size.height}px` })
@@ -93,7 +93,8 @@ function run({ host, area, canvas, readout, onFault }: Parts, ctx: CanvasRenderi
       },
       chosen: keyOf(matrix),
       ...size,
-      left: host.scrollLeft,
+      // whole columns, so that no strike is cut in two by the expiries' names
+      left: cellPx * Math.ceil(host.scrollLeft / cellPx - 0.01),
       top: host.scrollTop,
     }
     const before = painter.geometry
@@ -103,7 +104,7 @@ function run({ host, area, canvas, readout, onFault }: Parts, ctx: CanvasRenderi
       // the money first, where the market is
       isCentred = true
       const money = matrix.strikes.findIndex((strike) => strike >= (matrix.expiries[0]?.forward ?? 0))
-      host.scrollLeft = painter.geometry.labelPx + (money + 0.5) * painter.geometry.cellPx - host.clientWidth / 2
+      host.scrollLeft = labelPx + (money + 0.5) * cellPx - host.clientWidth / 2
     }
     host.dataset.version = String(cut.version)
     exposeThrough(cut.version, painter.painted)
@@ -123,7 +124,7 @@ function run({ host, area, canvas, readout, onFault }: Parts, ctx: CanvasRenderi
     if (readout.textContent !== text) readout.textContent = text
   }
 
-  const handle = scheduler.add({ canvas: true, intervalMs: 150, isVisible: () => isVisible, paint, onFault })
+  const handle = scheduler.add({ canvas: true, intervalMs: 200, isVisible: () => isVisible, paint, onFault })
   const choose = (next: [number, number] | undefined) => {
     chosen = next
     handle.invalidate()
@@ -166,7 +167,7 @@ function run({ host, area, canvas, readout, onFault }: Parts, ctx: CanvasRenderi
       isVisible = entry?.isIntersecting ?? true
       if (isVisible) handle.invalidate()
     },
-    { rootMargin: '120px' },
+    { rootMargin: '40px' },
   )
   near.observe(host)
   const stops = [feed.subscribe('cut', handle.invalidate), onTheme(() => painter.forget())]

@@ -122,7 +122,7 @@ export class MatrixPainter {
         const signature = `${shown?.fill ?? ''}|${shown?.text ?? ''}|${isMoney ? 'm' : ''}${key === chosen ? 'c' : ''}`
         if (!isWhole && this.painted.get(key) === signature) continue
         this.painted.set(key, signature)
-        this.cell(x, y, cellPx, shown, isMoney, key === chosen)
+        this.cell(x, y, cellPx, shown && x + cellPx > width ? { ...shown, text: '' } : shown, isMoney, key === chosen)
         touched += 1
       }
     }
@@ -169,7 +169,8 @@ export class MatrixPainter {
     ctx.clip()
     for (const [j, strike] of matrix.strikes.entries()) {
       const x = labelPx + j * cellPx - left
-      if (x > -cellPx && x < width) ctx.fillText(strikeText(strike), x + cellPx / 2, HEAD_PX / 2)
+      // a label that does not fit is left out, never cut
+      if (x >= labelPx - 1 && x + cellPx <= width) ctx.fillText(strikeText(strike), x + cellPx / 2, HEAD_PX / 2)
     }
     ctx.restore()
     ctx.textAlign = 'left'
