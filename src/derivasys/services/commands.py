@@ -129,6 +129,7 @@ def _connector(options: argparse.Namespace) -> int:
     from derivasys.connect.session import Endpoint
     from derivasys.services import process
     from derivasys.services.connector import ConnectorOptions, ConnectorService
+    from derivasys.settings import logins
     from derivasys.wire.messages import SourceStatus
 
     if options.venue not in VENUES:
@@ -142,6 +143,7 @@ def _connector(options: argparse.Namespace) -> int:
     made = ConnectorOptions(
         venue=venue.name, ccys=tuple(dict.fromkeys(options.ccy)), endpoint=endpoint,
         partitions=_partitions(clients, QUOTES), source=source,
+        login=None if options.endpoint else logins(options.loaded).get(venue.name),
     )  # fmt: skip
     with process.listen(options.host, options.port) as listener:
 

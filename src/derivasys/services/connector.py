@@ -28,6 +28,7 @@ from derivasys.bus.topics import QUOTES, RAW, partition_of
 from derivasys.clock import Clock
 from derivasys.connect import VENUES
 from derivasys.connect.directory import Directory
+from derivasys.connect.login import Login
 from derivasys.connect.runner import Connector
 from derivasys.connect.session import ConnectionState, Endpoint, Session, Venue
 from derivasys.decode import DECODERS
@@ -64,6 +65,8 @@ class ConnectorOptions(Struct, frozen=True, kw_only=True):
     """Of this instance; default: host and process id."""
     queue_kbytes: int = QUEUE_KBYTES_MAX
     """Of records not yet acknowledged."""
+    login: Login | None = None
+    """Credentials for the venue's own feed; only the venue itself is shown them."""
 
 
 class ConnectorService:
@@ -123,7 +126,7 @@ class ConnectorService:
         ccys = [coin for coin in coins if not options.ccys or coin in options.ccys]
         self.followed += tuple(ccys)
         for at in range(len(venue.sessions(ccys, 0, has_books=False)) if ccys else 0):
-            session = partial(_session, venue, ccys, at)
+            session = partial(_session, venue, ccys, at, options.login)
             connector = Connector(venue.name, options.endpoint, session, self._clock, self._on_frame, self._rng)
             connector.tap = _RawTap(self, f"{self._name}/{len(self.connectors)}")
             self.connectors.append(connector)
@@ -354,5 +357,8 @@ class _RawTap:
         self._service.log_frame(self._key, Kind.SENT, payload, now_ns, self._opened_ns)
 
 
-def _session(venue: Venue, ccys: Sequence[str], at: int, now_ns: int) -> Session:
-    return venue.sessions(ccys, now_ns, has_books=False)[at]
+def _session(venue: Venue, ccys: Sequence[str], at: int, login: Login | None, now_ns: int) -> Session:
+    made = venue.sessions(ccys, now_ns, has_books=False)[at]
+    if login is not None and venue.use_login is not None:
+        venue.use_login(made, login)
+    return made
