@@ -14,7 +14,8 @@ import styles from './smiles.module.css'
 export default function Focus() {
   const expiry = useView((view) => view.focus)
   const order = useFeed('cut', () => smilesInOrder().map((other) => other.expiry).join()).split(',')
-  const kind = useView((view) => view.axis)
+  const axis = useView((view) => view.axis)
+  const kind = useFeed('status', () => feed.view().status?.source.kind)
   const version = useFeed('cut', () => feed.cut()?.version)
   const smile = feed.cut()?.surface?.smiles[expiry]
   if (!smile) return null
@@ -30,7 +31,9 @@ export default function Focus() {
               {smile.label} <span className={styles.muted}>{days(smile.days)}</span>
             </Dialog.Title>
             <Figures expiry={expiry} />
-            <span className={styles.muted}>v {version}</span>
+            <span className={styles.muted}>
+              {kind === undefined || kind === 'live' ? null : <b data-kind={kind}>{kind}</b>} v {version}
+            </span>
             <VenueToggles />
             <Tool label="Previous expiry" onClick={() => go(at - 1)}>
               ‹
@@ -46,7 +49,7 @@ export default function Focus() {
           {smile.params ? (
             <div className={styles.focusBody} key={expiry}>
               <div className={styles.focusChart}>
-                <SmileChart expiry={expiry} kind={kind} size="large" />
+                <SmileChart expiry={expiry} kind={axis} size="large" />
               </div>
               <QuoteTable expiry={expiry} />
             </div>
