@@ -63,14 +63,7 @@ class Observer:
 
     def quality(self, surface: Surface) -> None:
         """Set a currency's calibration quality from its newest surface."""
-        fits = zip(
-            surface.expiries,
-            (100.0 * surface.rmse).tolist(),
-            surface.inside.tolist(),
-            (surface.state == REJECTED).tolist(),
-            strict=True,
-        )
-        report_fits(self.telemetry, surface.ccy, surface.now_ns // 1_000_000, fits)
+        report_quality(self.telemetry, surface)
 
     def clients(self, connected: int, sent_bytes: int, skipped: int, now_s: float) -> None:
         """Set what scaling looks at; `sent_bytes` and `skipped` count since start."""
@@ -88,6 +81,18 @@ class Observer:
                 newest = np.max(chain.recv_ns, initial=0, where=chain.venue == at)
                 if newest > 0:
                     self.telemetry.set("FeedAgeSeconds", max(0.0, (now_ns - int(newest)) / 1e9), venue, chain.ccy)
+
+
+def report_quality(telemetry: Telemetry, surface: Surface) -> None:
+    """Set a currency's calibration quality from its newest surface."""
+    fits = zip(
+        surface.expiries,
+        (100.0 * surface.rmse).tolist(),
+        surface.inside.tolist(),
+        (surface.state == REJECTED).tolist(),
+        strict=True,
+    )
+    report_fits(telemetry, surface.ccy, surface.now_ns // 1_000_000, fits)
 
 
 def _write(lines: bytes) -> None:

@@ -24,6 +24,7 @@ from derivasys.bus.topics import CALIBRATORS, QUOTES, SESSION_MS
 from derivasys.calibrate import Rules
 from derivasys.clock import Clock
 from derivasys.latency import Latency
+from derivasys.observe import report_quality
 from derivasys.pipeline import Pipeline
 from derivasys.services import heartbeat
 from derivasys.services.gauges import Gauges
@@ -350,16 +351,16 @@ class CalibratorService:
 
     def _report(self) -> None:
         """Set the metrics that alarms and scaling look at."""
-        telemetry, observer = self.gauges.telemetry, self.gauges.observer
+        telemetry = self.gauges.telemetry
         now_ms = self._clock.now_ns() // 1_000_000
         for name in ("SnapshotAgeSeconds", "CalibrationRmse", "InsideShare", "UncertifiedExpiries"):
             telemetry.clear(name)  # a currency that went to another is told of there
         for owned in self.owned.values():
             for ccy, state in owned.published.items():
                 telemetry.set("SnapshotAgeSeconds", max(0.0, (now_ms - state.ts) / 1000), ccy)
-            if observer is not None and owned.pipeline is not None:
+            if owned.pipeline is not None:
                 for surface in owned.pipeline.surfaces.values():
-                    observer.quality(surface)
+                    report_quality(telemetry, surface)
         queued = sum(len(owned.claimed.producer) for owned in self.owned.values() if owned.claimed is not None)
         telemetry.set("QueueDepth", queued, "kafka_out")
         telemetry.set("TopicLag", sum(self._lag(owned) for owned in self.owned.values()), QUOTES)
