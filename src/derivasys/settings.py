@@ -1,7 +1,7 @@
 """What a deployment says to a process: one typed object from defaults, a file, the environment, and AWS.
 
 In this order, the later winning: the defaults below; the TOML file that `DERIVASYS_SETTINGS` names; variables
-`DERIVASYS_<NAME>` (`DERIVASYS_CREDENTIALS_DERIBIT` for one venue's credentials). A text may be a reference to a value
+`DERIVASYS_<NAME>` (`DERIVASYS_CREDENTIALS_<VENUE>` for one venue's credentials). A text may be a reference to a value
 kept elsewhere (`derivasys.vault`); settings that are secret *must* be references, so that no file and no variable
 holds one. What a person says on the command line is `derivasys.config`.
 """

@@ -48,9 +48,9 @@ class Login:
         self.detail = ""
 
     def signature(self, credentials: Credentials, now_ms: int) -> dict[str, object]:
-        """Return the parameters of Deribit's `client_signature` grant: the secret signs and stays here.
+        """Return the parameters of a `client_signature` grant: the secret signs and stays here.
 
-        HMAC-SHA256 over timestamp, nonce and data, joined by line feeds (docs.deribit.com, Authentication).
+        HMAC-SHA256 over timestamp, nonce and data, joined by line feeds.
         """
         nonce = self._nonce()
         text = f"{now_ms}\n{nonce}\n"

@@ -170,7 +170,8 @@ class Chain:
         w = self._w
         as_of_ns = event.recv_ns
         if event.event_ns is not None:
-            if event.event_ns < w["event_ns"][row]:
+            before_ns = w["event_ns"][row]
+            if event.event_ns < before_ns:
                 self.ignored[of.venue, "out_of_order"] += 1
                 return
             if event.event_ns > event.recv_ns + AHEAD_NS_MAX:
@@ -178,7 +179,10 @@ class Chain:
                 self.ignored[of.venue, "time_ahead"] += 1
                 return
             w["event_ns"][row] = event.event_ns
-            as_of_ns = min(as_of_ns, event.event_ns)
+            # A venue's time may be that of the quote's last change: what is stated for the first time or anew is as
+            # fresh as its arrival, however long ago it changed. A change that arrives late is old.
+            if before_ns and event.event_ns > before_ns:
+                as_of_ns = min(as_of_ns, event.event_ns)
         nan = math.nan
         w["bid"][row] = nan if event.bid is None else event.bid
         w["ask"][row] = nan if event.ask is None else event.ask

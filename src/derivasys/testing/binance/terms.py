@@ -31,4 +31,6 @@ TERMS = VenueTerms(
         _binance("DOGE", 1000.0, 10.0, 0.00001, 7, 0.00001),
     ),
     Manner(latency_ms=150, spread=1.5, gaps=0.1, premium=3e-4, basis_sd=1e-4, level_sd=0.003),
+    announces_listings=True,
+    is_discounted=True,
 )

@@ -36,4 +36,5 @@ TERMS = VenueTerms(
         _deribit_linear("HYPE", 10.0, Ticks(0.01, ((2.0, 0.05),)), 10.0, 4, 0.001),
     ),
     Manner(),
+    announces_listings=True,
 )

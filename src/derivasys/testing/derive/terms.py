@@ -29,4 +29,5 @@ TERMS = VenueTerms(
         _derive("HYPE", 1.0, 0.01, 4),
     ),
     Manner(latency_ms=100, spread=2.0, gaps=0.3, basis_sd=1e-4, level_sd=0.004),
+    is_discounted=True,
 )

@@ -31,3 +31,7 @@ class VenueTerms(Struct, frozen=True):
     venue: str
     families: tuple[Family, ...]
     manner: Manner
+    announces_listings: bool = False
+    """Its sockets tell of new and ended contracts; elsewhere only the next fetch of the listing does."""
+    is_discounted: bool = False
+    """Its prices are discounted, so that the undiscounted ones are known less exactly than they are printed."""

@@ -33,4 +33,5 @@ TERMS = VenueTerms(
         _okx("SOL", is_inverse=False, size=1.0, ticks=Ticks(0.01), digits=4, future_tick=0.01),
     ),
     Manner(latency_ms=50, spread=1.3, gaps=0.05, basis_sd=0.5e-4, level_sd=0.002),
+    announces_listings=True,
 )

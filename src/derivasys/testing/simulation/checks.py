@@ -12,6 +12,7 @@ from derivasys.estimate.chain import Chain
 from derivasys.surface import CERTIFIED, FITTED, REJECTED, Surface
 from derivasys.testing.market import MarketView
 from derivasys.testing.market.board import OPEN
+from derivasys.testing.servers import TERMS
 from derivasys.testing.simulation.faults import S
 from derivasys.testing.simulation.venue_side import markets_of
 
@@ -19,8 +20,7 @@ STALE_S = Rules().quotes.staleness_s_max
 """The limit as it is stated: a run that is given other rules is still held to it."""
 ANNOUNCED_S = 30.0
 UNANNOUNCED_S = 620.0
-"""A listing nobody announces (Bybit, Derive) is seen at the next fetch, ten minutes later at most."""
-ANNOUNCING = frozenset({"deribit", "okx", "binance"})
+"""A listing nobody announces is seen at the next fetch, ten minutes later at most."""
 STILL_S = 2.5
 """A quote that has not changed for so long has had time to arrive."""
 PRINTED, DISCOUNTED = 1e-9, 2e-3
@@ -138,7 +138,7 @@ class Truth:
 
 def tolerance_of(venue: str) -> float:
     """Return the relative accuracy of a venue's undiscounted prices."""
-    return DISCOUNTED if venue in ("binance", "derive") else PRINTED
+    return DISCOUNTED if TERMS[venue].is_discounted else PRINTED
 
 
 def close(mine: float, theirs: float, tolerance: float) -> bool:
@@ -155,7 +155,7 @@ def _undiscounted(market: MarketView, rows: Any) -> tuple[Any, Any]:
 
 
 def _known_s(venue: str) -> float:
-    return ANNOUNCED_S if venue in ANNOUNCING else UNANNOUNCED_S
+    return ANNOUNCED_S if TERMS[venue].announces_listings else UNANNOUNCED_S
 
 
 def check_surface(surface: Surface) -> None:

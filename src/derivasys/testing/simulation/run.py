@@ -140,7 +140,7 @@ class Simulation:
 
     def http(self, name: str, server: Any, path: str, query: dict[str, str], now_ns: int) -> Reply:
         """Answer one GET of a client."""
-        return venue_side.http(name, server, path, query, now_ns, is_down=Kind.MAINTENANCE in self.on[name])
+        return venue_side.http(server, path, query, now_ns, is_down=Kind.MAINTENANCE in self.on[name])
 
     def receive(self, line: Line, payload: bytes, now_ns: int, *, is_corrupt: bool) -> Sequence[str]:
         """Take one message off a wire; return the contracts whose streams have a gap.
@@ -244,7 +244,7 @@ class Simulation:
             if fault.kind is Kind.BURST:
                 venue_side.set_rate(server, self.rate, is_burst=is_on)
             elif fault.kind is Kind.MAINTENANCE:
-                venue_side.maintain(name, server, is_on=is_on)
+                venue_side.maintain(server, is_on=is_on)
             elif fault.kind is Kind.STALL:
                 venue_side.stall(server, self.rng) if is_on else venue_side.end_stall(server)
             elif fault.kind is Kind.JUMP and not is_on:
@@ -257,7 +257,7 @@ class Simulation:
             if Kind.CHURN in on:
                 venue_side.churn(self.servers[name], self.rng, self.counts)
             if Kind.GAP in on:
-                venue_side.lose_book_change(name, self.servers[name])
+                venue_side.lose_book_change(self.servers[name])
             if Kind.BURST in on:
                 self.counts["seconds of burst"] += 1
 

@@ -19,8 +19,6 @@ SMALL = Ladder(days=2, weeks=1, months=1, quarters=1)
 Z_MAX, EVERY = 1.6, 2
 CHURN_STRIKES = 2
 """Listed, and delisted, at a time."""
-REST_MAINTAINED = frozenset({"deribit", "okx", "bybit"})
-"""Venues whose local server answers as its venue does in maintenance; elsewhere HTTP answers 503."""
 
 
 def trim(terms: VenueTerms) -> VenueTerms:
@@ -39,30 +37,35 @@ def markets_of(server: Any) -> tuple[MarketView, ...]:
     return found
 
 
+def _has(server: Any, fault: str) -> bool:
+    """Return whether a local server knows a fault."""
+    return hasattr(getattr(server.venue, "faults", None), fault)
+
+
 def losses_of(server: Any) -> Any:
     """Return the switches of what a server's pushes suffer."""
     venue = server.venue
     return venue.faults if hasattr(venue, "faults") else venue.losses
 
 
-def http(name: str, server: LocalServer, path: str, query: dict[str, str], now_ns: int, *, is_down: bool) -> Reply:
-    """Answer one GET as the venue would; `is_down` in maintenance."""
-    if is_down and name not in REST_MAINTAINED:
+def http(server: LocalServer, path: str, query: dict[str, str], now_ns: int, *, is_down: bool) -> Reply:
+    """Answer one GET as the venue would; `is_down` in maintenance, which some local servers answer for themselves."""
+    if is_down and not _has(server, "maintenance"):
         return 503, b"<html>Service Unavailable</html>", {}
     return server.http("GET", path, query, b"", now_ns)
 
 
-def maintain(name: str, server: Any, *, is_on: bool) -> None:
+def maintain(server: Any, *, is_on: bool) -> None:
     """Begin or end maintenance: announced where the venue does so, pushes stop, sessions end where calls fail."""
     venue = server.venue
     losses_of(server).stalled = {""} if is_on else set()
-    if name in REST_MAINTAINED:
+    if _has(server, "maintenance"):
         venue.faults.maintenance = is_on
-    if name == "deribit":
+    if hasattr(venue, "announce_platform"):
         venue.announce_platform()
-    elif name in ("okx", "bybit"):
+    elif hasattr(venue, "announce"):
         venue.announce("ongoing" if is_on else "completed")
-    if is_on and name not in ("okx", "bybit"):
+    if is_on and not hasattr(venue, "announce"):
         for session in list(venue.sessions):
             session.closing = session.closing or (1001, "maintenance")
 
@@ -89,9 +92,9 @@ def set_rate(server: Any, rate: float, *, is_burst: bool = False) -> None:
         market.set_rate(BURST_FACTOR * share if is_burst else share)
 
 
-def lose_book_change(name: str, server: Any) -> None:
+def lose_book_change(server: Any) -> None:
     """Let the venue lose a change of an order book, where it has books of changes."""
-    if name in ("okx", "bybit"):
+    if _has(server, "book_gap"):
         server.venue.faults.book_gap = True
 
 
