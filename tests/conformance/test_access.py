@@ -15,17 +15,27 @@ import websockets
 from prometheus_client import CollectorRegistry, Gauge
 from websockets.asyncio.client import connect
 
-from derivasys.cli import LOG_FORMAT, _Keyless, main
+from derivasys.cli import main
 from derivasys.publish import access
 from derivasys.publish.access import Access, AccessError, AccessRules, Keys, key_line, new_key
 from derivasys.publish.binding import Binding, ListenError
 from derivasys.publish.gateway import Gateway
 from derivasys.publish.rest import Rest
+from derivasys.telemetry import logs
 from derivasys.wire.feed import TABLES, State
 from derivasys.wire.table import Field, Layout, Table
 from tests.conformance.wire import CLOSE, TEXT, frame, served
 
 KEY = new_key()
+
+
+@pytest.fixture(autouse=True)
+def _rules():
+    """Log lines as the command line writes them."""
+    before = logs._RULES[:]
+    logs.conceal_like(lambda text: access.redact(text.encode(errors="replace")).decode())
+    yield
+    logs._RULES[:] = before
 
 
 @pytest.fixture
@@ -233,7 +243,7 @@ async def test_a_key_comes_out_nowhere(keys, tmp_path):
     """One key put into every place that takes anything: no frame, answer, header, metric or log line shows it."""
     log = io.StringIO()
     handler = logging.StreamHandler(log)
-    handler.setFormatter(_Keyless(LOG_FORMAT))
+    handler.setFormatter(logs.TextFormatter())
     root = logging.getLogger()
     root.addHandler(handler)
     level = root.level
@@ -305,8 +315,8 @@ async def _over_sockets(running) -> list[str]:
     return seen
 
 
-def test_a_key_in_a_traceback_is_taken_out():
-    formatter = _Keyless(LOG_FORMAT)
+@pytest.mark.parametrize("formatter", [logs.TextFormatter(), logs.JsonFormatter("up", "test", "1")])
+def test_a_key_in_a_traceback_is_taken_out(formatter):
     try:
         raise ValueError(KEY)
     except ValueError:

@@ -115,7 +115,7 @@ def test_ten_times_the_rate():
     def counted(venue, payload, recv_ns):
         if b"best_bid_price" in payload:
             frames[on][0] += 1
-        push(venue, payload, recv_ns)
+        return push(venue, payload, recv_ns)
 
     simulation.step, simulation.pipeline.push = spied, counted
     simulation.run()

@@ -52,7 +52,7 @@ GUARDS = {
     "older quotes do not overwrite newer ones": (
         one(Kind.REORDER, "deribit", 40.0),
         Chain._apply_quote,
-        [('if event.event_ns < w["event_ns"][row]:', NEVER)],
+        [("if event.event_ns < before_ns:", NEVER)],
         "before what was held already",
     ),
     "what comes late is old": (
