@@ -28,6 +28,7 @@ def record_traffic(folder: Path, seconds: float, rate: float) -> Recorder:
 
     def frame(line, payload, now_ns, *, is_corrupt):
         recorder.add(now_ns, numbers[line.venue], Kind.RECEIVED, payload)
+        return ()
 
     simulation.http, simulation.receive = listing, frame
     for _ in range(int(seconds * 1e9 / STEP_NS)):

@@ -9,6 +9,8 @@ from derivasys.testing.simulation.faults import is_roll, schedule
 
 SEEDS = range(8)
 PINNED: dict[int, str] = {
+    54: "OKX listed strikes while it was in maintenance, and nobody asked for the listing afterwards",
+    453: "Binance's new strikes were quoted before their first mark: read without the discount of their expiry",
     626: "Bybit's book ids began anew after a lost snapshot: changes went into the book of before",
 }
 """Seeds that found something, and what."""

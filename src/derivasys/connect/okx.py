@@ -173,6 +173,9 @@ class OkxSession:
             if arg.channel == "instruments":
                 for row in _PUSH.decode(payload).data:
                     self._lifecycle(row, now_ns)
+            elif arg.channel == "status":
+                # What was listed during maintenance may not have been told.
+                self._timer.soon(now_ns)
             else:
                 self._channels.heard(arg.name().encode(), now_ns)
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -48,6 +48,7 @@ from derivasys.messages import (
 
 T = TypeVar("T")
 VENUE = "binance"
+DISCOUNTS_MAX = 4096
 FEES: dict[PriceUnit, TakerFee] = {"quote": TakerFee(0.0003, 0.10)}
 """Without any discount tier (binance.com, FAQ: Options Trading Fees)."""
 CONTRACTS_MAX = 65_536
@@ -88,7 +89,7 @@ def _option(symbol: str, coin: str, expiry: int, strike: float, kind: OptionType
 class _Terms:
     """What is known of one contract beside its name."""
 
-    __slots__ = ("contract", "expiry", "open_interest", "scale", "ticker_ns", "unit")
+    __slots__ = ("contract", "expiry", "is_discount_known", "open_interest", "scale", "ticker_ns", "unit")
 
     def __init__(self, of: Contract, unit: float) -> None:
         assert of.expiry is not None
@@ -100,8 +101,15 @@ class _Terms:
         """Unit times discount factor: what a price as quoted is divided by."""
         self.open_interest: float | None = None
         """Coins."""
+        self.is_discount_known = False
+        """Until then a price as quoted would be wrong by the discount, and plausible."""
         self.ticker_ns = 0
         """Event time of the last `bookTicker`."""
+
+    def carry(self, discount: float) -> None:
+        """Take the discount factor to the expiry."""
+        self.scale = self.unit * discount
+        self.is_discount_known = True
 
 
 class Decoder:
@@ -112,6 +120,8 @@ class Decoder:
         self._units = dict(UNITS)
         """By coin: what the last listed contract of it has."""
         self._listed: set[str] = set()
+        self._discounts: dict[tuple[str, int], float] = {}
+        """By coin and expiry, as last stated; at most `DISCOUNTS_MAX`."""
         self._depth_id: dict[str, int] = {}
 
     def decode(self, payload: bytes, recv_ns: int) -> list[Event]:
@@ -177,6 +187,13 @@ class Decoder:
 
     def _book_ticker(self, row: _BookTicker, recv_ns: int) -> list[Event]:
         terms = self._terms.get(row.symbol) or self._learn(row.symbol)
+        if not terms.is_discount_known:
+            discount = self._discounts.get((terms.contract.ccy, terms.expiry))
+            if discount is not None:
+                terms.carry(discount)
+            elif self._listed:
+                # Marks come each second and state the same prices. Frames without a listing are read as they are.
+                return []
         terms.ticker_ns = row.time * _MS
         return [_quote(terms, row, terms.ticker_ns, recv_ns)]
 
@@ -196,7 +213,12 @@ class Decoder:
                     carries[terms.expiry] = carry = (row.rate, row.index, discount)
                     if forward is not None and not is_settling:
                         events.append(Forward(VENUE, f"{of.ccy}USDT", of.ccy, terms.expiry, recv_ns, event_ns, forward))
-                terms.scale = terms.unit * carry[2]
+                    if len(self._discounts) >= DISCOUNTS_MAX:
+                        self._discounts.clear()  # the next marks state them again
+                    self._discounts[of.ccy, terms.expiry] = discount
+                terms.carry(carry[2])
+            else:
+                terms.is_discount_known = True  # marks that state no rate: prices as they are
             bbo_ns = event_ns - BBO_AGE_MS * _MS
             if (row.bid is not None or row.ask is not None) and bbo_ns >= terms.ticker_ns:
                 events.append(_quote(terms, row, bbo_ns, recv_ns))

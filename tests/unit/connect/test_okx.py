@@ -110,6 +110,14 @@ def test_subscriptions_are_by_instrument_for_tickers_and_by_family_for_summaries
     assert not any("uly" in arg for arg in asked), "rejected by the venue"
 
 
+def test_after_a_notice_of_maintenance_the_listing_is_asked_for_again():
+    session, _ = open_session()
+    session.relisting.clear()
+    session.received(b'{"arg":{"channel":"status"},"data":[{"state":"completed","title":"x"}]}', 5 * S)
+    session.tick(9 * S)
+    assert FAMILIES in session.relisting
+
+
 def test_the_index_of_a_linear_family_is_that_of_its_coin():
     session = OkxSession(["SOL"], 0)
     session.listed(FAMILIES, families("SOL-USD_UM"), 0)

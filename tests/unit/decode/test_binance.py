@@ -209,6 +209,16 @@ class TestBookTicker:
         assert (quote.contract.symbol, quote.event_ns) == ("BTC-260925-86000-C", 1790161477974 * MS)
         assert quote.contract.price_unit == "quote"
 
+    def test_a_price_is_not_believed_before_its_discount_is_known(self):
+        """As quoted it would be wrong by the discount, and plausible. A new strike takes the discount of its expiry."""
+        decoder = Decoder()
+        decoder.decode(listing(SYMBOL), RECV_NS)
+        assert events(book_ticker(), decoder) == []
+        decoder.decode(marks(BTC), RECV_NS)
+        known = first(Quote, book_ticker(), decoder)
+        strike = first(Quote, book_ticker("BTC-260925-90000-C"), decoder)
+        assert strike.bid == known.bid > 801.0
+
     def test_raw_form(self):
         raw = dump(json.loads(book_ticker())["data"])
         assert events(raw) == events(book_ticker())
