@@ -5,6 +5,7 @@ scan is dense on a scale set by the slice, and each minimum is followed down by 
 """
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 import mpmath as mp
 import numpy as np
@@ -86,8 +87,9 @@ def least_g(row: Row, points: int = 6001) -> mp.mpf:
 
 def least_gap(first: Row, second: Row, points: int = 6001) -> mp.mpf:
     """Return the least w_second - w_first found; -inf when a tail of the second has the smaller slope."""
+    # Exact: a slope smaller by 1e-80 crosses too, if far out.
     slopes = [
-        [mp.mpf(float(row[1])) * (1 + side * mp.mpf(float(row[2]))) for side in (1, -1)] for row in (first, second)
+        [Fraction(float(row[1])) * (1 + side * Fraction(float(row[2]))) for side in (1, -1)] for row in (first, second)
     ]
     if slopes[1][0] < slopes[0][0] or slopes[1][1] < slopes[0][1]:
         return -mp.inf
