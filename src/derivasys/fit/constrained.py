@@ -279,8 +279,8 @@ def fit_board(
     free_start: FloatArray | None = None,
     *,
     huber: float = HUBER,
-    iterations_max: int = 40,
-    tolerance: float = 1e-5,
+    iterations_max: int = 60,
+    tolerance: float = 1e-6,
 ) -> BoardFit:
     """Return the certified `BoardFit` of n expiries; inputs as for `fit_smiles`, expiries ascending in tau.
 
