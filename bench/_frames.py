@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from derivasys.decode import Decoder
 from derivasys.testing.simulation import Simulation
 
@@ -19,10 +21,10 @@ def frames(
     kept: list[bytes] = []
     push = simulation.pipeline.push
 
-    def keep(name: str, payload: bytes, recv_ns: int) -> None:
+    def keep(name: str, payload: bytes, recv_ns: int) -> Sequence[str]:
         if recv_ns > since_ns:
             kept.append(payload)
-        push(name, payload, recv_ns)
+        return push(name, payload, recv_ns)
 
     since_ns = simulation.clock.now_ns() + int(FIRST_S * 1e9)
     simulation.pipeline.push = keep
