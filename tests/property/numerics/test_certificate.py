@@ -54,6 +54,13 @@ def test_calendar_agrees_with_the_independent_judge(
         assert bool(certificate.calendar_ok[1]) == (least > 0), (row, later, least)
 
 
+def test_wings_whose_slopes_differ_by_1e_80_cross() -> None:
+    """Found at 1,500 examples: the judge's 60 digits took the slopes for equal, the certificate did not."""
+    row, later = [2.20888996, 1.0, 0.0, 1.17549435e-38, 1.0], [2.47766875, 1.0, 2.7109565e-80, 0.0172876670, 1.0]
+    assert independent.least_gap(row, later) < 0
+    assert not certify([row, later]).calendar_ok[1]
+
+
 @given(slices())
 @settings(LIMITS, max_examples=examples(25))
 def test_doubles_never_contradict_rational_arithmetic(row: list[float]) -> None:
