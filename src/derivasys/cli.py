@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--cycle-ms", type=int, metavar="N", help="with --speed max: recorded ms from cycle to cycle; "
                         "default: the recorded cycles, or 50")  # fmt: skip
     replay.add_argument("--out", type=Path, metavar="FILE", help="with --speed max: every message, NDJSON")
+    replay.add_argument("--processes", type=int, metavar="N", help="with --speed max: default: one a core, "
+                        "but no more than currencies; what comes out is the same")  # fmt: skip
     add_serving(replay)
     replay.set_defaults(run=_replay)
 
@@ -181,12 +183,14 @@ def _record(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from derivasys import recordings, service
+    from derivasys import fast_replay, recordings, service
     from derivasys.record.chain_file import ChainFileError, time_ms
     from derivasys.record.segments import SegmentError
 
     if options.cycle_ms is not None and not 10 <= options.cycle_ms <= 60_000:
         return _complain(f"--cycle-ms {options.cycle_ms} is not between 10 and 60000")
+    if options.processes is not None and not 1 <= options.processes <= 64:
+        return _complain(f"--processes {options.processes} is not between 1 and 64")
     try:
         bounds = [
             None if text is None else time_ms(text, name) * 1_000_000
@@ -208,14 +212,14 @@ def _replay(options: argparse.Namespace) -> int:
             service.run(config, recordings.opener(span), options.loaded)
             return 0
         with options.out.open("wb") if options.out else contextlib.nullcontext() as out:
-            summary = recordings.replay_fast(span, out, options.cycle_ms)
+            summary = fast_replay.replay_fast(span, out, options.cycle_ms, options.processes)
     except (ChainFileError, SegmentError) as error:
         return _complain(str(error))
     except OSError as error:
         return _complain(f"{options.out or options.folder}: {error.strerror}")
     print(
         f"{summary.frames} frames, {summary.surfaces} surfaces, {summary.messages} messages written; "
-        f"{summary.recorded_s:.1f} s in {summary.took_s:.1f} s\nsha256 {summary.sha256}"
+        f"{summary.recorded_s:.1f} s in {summary.took_s:.1f} s, {summary.processes} processes\nsha256 {summary.sha256}"
     )
     return 0
 

@@ -32,7 +32,7 @@ class TakerFee(Struct, frozen=True, gc=False):
     """Quote currency, whatever the size."""
 
 
-class Contract(Struct, frozen=True, gc=False):
+class Contract(Struct, frozen=True, gc=False, cache_hash=True):
     """What a message is about: one listed contract of one venue."""
 
     venue: str

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from derivasys.calibrate import Grid, Rules, Stopwatch, calibrate
 from derivasys.decode import DECODERS
 from derivasys.estimate.chain import Chain
-from derivasys.messages import DecodeError, Event, Gap, Instrument, Quote
+from derivasys.messages import DecodeError, Event, Gap, Instrument, Mark, Quote
 from derivasys.surface import Surface
 
 REFRESH_S = 1.0
@@ -82,15 +82,20 @@ class Pipeline:
         chains = self.chains
         broken: Sequence[str] = ()
         for event in events:
-            if type(event) is Gap:
-                broken = (*broken, event.symbol)
-                self.gaps[event.venue] += 1
-            chain = chains.get(event.ccy)
+            kind = type(event)
+            if kind is Quote or kind is Mark:  # nine in ten; without the property
+                ccy = event.contract.ccy  # type: ignore[union-attr]
+            else:
+                ccy = event.ccy
+                if kind is Gap:
+                    broken = (*broken, event.symbol)  # type: ignore[union-attr]
+                    self.gaps[event.venue] += 1  # type: ignore[union-attr]
+            chain = chains.get(ccy)
             if chain is None:
-                chain = self._open_chain(event, event.ccy)
+                chain = self._open_chain(event, ccy)
                 if chain is None:
                     continue
-            chain.handlers[type(event)](event)
+            chain.handlers[kind](event)
         return broken
 
     def drops(self, venue: str) -> int:

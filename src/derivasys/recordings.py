@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import signal
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-import msgspec
-import numpy as np
-import orjson
 from msgspec import Struct
 
 from derivasys.calibrate import Rules
@@ -25,21 +19,15 @@ from derivasys.connect.session import ConnectionState
 from derivasys.pipeline import Pipeline
 from derivasys.record.chain_file import time_ms
 from derivasys.record.recorder import Recorder
-from derivasys.record.replayer import Connection, Replay, cadence, replay
+from derivasys.record.replayer import Replay, cadence, connections, opened, replay
 from derivasys.record.segments import Kind, Record, SegmentError, read
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
 from derivasys.surface import Surface
-from derivasys.wire.feed import Feed as Stream
-from derivasys.wire.feed import State
-from derivasys.wire.published import STREAMED
-from derivasys.wire.state import state_of
-from derivasys.wire.variant import Variant
 
 TICK_S = 0.2
 STEP_NS = 5_000_000
 """Frames nearer together than this are played at once."""
 BURST = 100
-EPOCH = "replay"
 
 
 class Span(Struct, frozen=True):
@@ -93,76 +81,6 @@ def _ignore(feed: Feed, venue: str, payload: bytes, recv_ns: int) -> Sequence[st
     return ()
 
 
-# --- replay at full speed ------------------------------------------------------------------------
-
-
-class Summary(Struct, frozen=True):
-    """What a replay at full speed made."""
-
-    frames: int
-    surfaces: int
-    messages: int
-    """Written out; 0 when nothing asked for them."""
-    sha256: str
-    """Of all published states in order, every number of them: equal recordings give equal sums."""
-    recorded_s: float
-    took_s: float
-
-
-def replay_fast(span: Span, out: BinaryIO | None, cycle_ms: int | None = None) -> Summary:
-    """Replay as fast as it goes; write every message that a 50 ms subscriber would get, one a line, to `out`.
-
-    Without `out` no messages are made: each state is summed as it stands, which costs a fraction of its patch.
-    `cycle_ms` of recorded time from cycle to cycle; None repeats the recorded cycles (see `replayer.cadence`).
-    """
-    started = time.perf_counter()
-    replaying = Replay(lambda ccys: Pipeline(Rules(), ccys))
-    streams: dict[str, Stream] = {}
-    digest = hashlib.sha256()
-    named: dict[tuple[str, str], object] = {}
-    surfaces = messages = 0
-    first_ns = last_ns = 0
-    records = read(span.folder, span.from_ns, span.to_ns)
-    for surface in replay(records, replaying, cadence(span.folder, cycle_ms)):
-        surfaces += 1
-        first_ns, last_ns = first_ns or surface.now_ns, surface.now_ns
-        state = state_of(surface)
-        _sum(digest, state, named)
-        if out is not None:
-            for payload in _publish(streams, state):
-                messages += 1
-                out.write(payload + b"\n")
-    took_s = time.perf_counter() - started
-    return Summary(replaying.frames, surfaces, messages, digest.hexdigest(), (last_ns - first_ns) / 1e9, took_s)
-
-
-_EVERY_CYCLE = Variant(rate_ms=50)
-
-
-def _sum(digest: hashlib._Hash, state: State, named: dict[tuple[str, str], object]) -> None:
-    """Add to a sum all that is published of a state; names of rows (`named`: those summed last) when they change."""
-    digest.update(orjson.dumps([state.ccy, state.version, state.ts, state.conventions, state.head, state.fit]))
-    for channel, table in state.tables.items():
-        if named.get((state.ccy, channel)) != table.keys:
-            named[state.ccy, channel] = table.keys
-            digest.update(orjson.dumps([channel, table.keys]))
-        digest.update(np.ascontiguousarray(table.values).tobytes())
-
-
-def _publish(streams: dict[str, Stream], state: State) -> Iterator[bytes]:
-    stream = streams.get(state.ccy)
-    if stream is None:
-        stream = streams[state.ccy] = Stream(state.ccy, EPOCH)
-        stream.update(state)
-        stream.activate(_EVERY_CYCLE)
-        for channel in STREAMED:
-            yield stream.snapshot(_EVERY_CYCLE, channel)
-        return
-    stream.update(state)
-    for payloads in stream.publish().values():
-        yield from payloads.values()
-
-
 # --- replay at a speed, served -------------------------------------------------------------------
 
 
@@ -192,8 +110,8 @@ class Player:
         mine: set[int] = set()
         for record in read(self._span.folder, self._span.from_ns, self._span.to_ns):
             if record.kind is Kind.OPENED:
-                opened = msgspec.json.decode(record.payload, type=Connection)
-                if (opened.venue, opened.feed) == (self.venue, self._at):
+                by = opened(record)
+                if (by.venue, by.feed) == (self.venue, self._at):
                     self.reconnects += bool(mine)
                     mine.add(record.connection)
             elif record.connection in mine and record.kind in (Kind.RECEIVED, Kind.LISTING):
@@ -235,11 +153,7 @@ def opener(span: Span) -> Callable[[Config, Callable[[], int], OnFrame], Awaitab
 
 def _lines(span: Span) -> list[tuple[int, str, tuple[str, ...], int]]:
     """Return (feed, venue, currencies, first ns) of every connection of a recording."""
-    found = []
-    for record in read(span.folder, None, span.to_ns):
-        if record.kind is Kind.OPENED:
-            opened = msgspec.json.decode(record.payload, type=Connection)
-            found.append((opened.feed, opened.venue, opened.ccys, record.recv_ns))
+    found = [(by.feed, by.venue, by.ccys, recv_ns) for recv_ns, by in connections(span.folder, span.to_ns)]
     if not found:
         raise SegmentError(f"{span.folder}: no connection in this recording")
     return found

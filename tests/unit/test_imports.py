@@ -11,7 +11,7 @@ PACKAGE = Path(derivasys.__file__).parent
 PURE = ("analytics", "decode", "estimate", "fit", "nodes", "wire")
 ALLOWED = {
     "__future__", "bisect", "collections", "copy", "dataclasses", "datetime", "decimal", "derivasys", "enum", "fractions", "functools",
-    "importlib", "itertools", "json", "llvmlite", "math", "msgspec", "numba", "numpy", "operator", "orjson", "pathlib", "pkgutil", "re", "typing",
+    "importlib", "itertools", "json", "llvmlite", "math", "struct", "msgspec", "numba", "numpy", "operator", "orjson", "pathlib", "pkgutil", "re", "typing",
 }  # fmt: skip
 FILES = [
     file

@@ -63,6 +63,8 @@ _MS = 1_000_000
 _YEAR_MS = 365 * 86_400_000
 _CARRY_MAX = 1.0
 
+COIN = re.compile(rb'\{"stream":"([a-z0-9]+?)(?:usdt)?[@-]')
+"""What a frame of one coin alone begins with; of any other, nothing is said."""
 _OPTION = re.compile(r"([A-Z0-9]+)-([0-9]{6})-([0-9]+(?:\.[0-9]+)?)-([CP])")
 
 

@@ -48,6 +48,8 @@ FEES: dict[PriceUnit, TakerFee] = {"quote": TakerFee(0.0003, 0.07)}
 _MS = 1_000_000
 
 # The day has no leading zero; only a trailing -USDT tells the two series of one strike and expiry apart.
+COIN = re.compile(rb'\{(?:"id":"[^"]*",)?"topic":"(?:tickers|publicTrade|orderbook\.\d+)\.([A-Z0-9]+?)(?:USDT)?-')
+"""What a frame of one coin alone begins with; of any other, nothing is said."""
 _OPTION = re.compile(r"([A-Z0-9]+)-(\d{1,2}[A-Z]{3}\d{2})-(\d+(?:\.\d+)?)-([CP])(-USDT)?")
 _DATED = re.compile(r"([A-Z0-9]+?)(USDT)?-(\d{1,2}[A-Z]{3}\d{2})")
 _PERPETUAL = re.compile(r"([A-Z0-9]+?)(?:USDT|PERP|USDC|USD)")

@@ -53,6 +53,10 @@ EXPIRY_MS_MAX = 9_000_000_000_000
 """As nanoseconds it fits 64 bits."""
 _MS = 1_000_000
 
+COIN = re.compile(
+    rb'\{"jsonrpc":"2\.0","method":"subscription","params":\{"channel":"(?:ticker|trades|book|quote)\.([A-Z0-9]+)[_-]'
+)
+"""What a frame of one coin alone begins with; of any other, nothing is said."""
 _OPTION = re.compile(r"([A-Z0-9]+?)(?:_([A-Z0-9]+))?-(\d{1,2}[A-Z]{3}\d{2})-(\d+(?:d\d+)?)-([CP])")
 _FUTURE = re.compile(r"([A-Z0-9]+?)(?:_([A-Z0-9]+))?-(\d{1,2}[A-Z]{3}\d{2}|PERPETUAL)")
 _SPOT = re.compile(r"([A-Z0-9]+)_([A-Z0-9]+)")

@@ -59,6 +59,8 @@ DOLLARS_PER_CONTRACT = {"BTC": 100.0}
 """Of inverse futures and swaps; 10 for every other coin."""
 _MS = 1_000_000
 
+COIN = re.compile(rb'\{"arg":\{"channel":"[a-z0-9-]+","inst(?:Id|Family)":"([A-Z0-9]+)-')
+"""What a frame of one coin alone begins with; of any other, nothing is said."""
 # Read from the right: the family may hold more than two words (BTC-USD_UM).
 _OPTION = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+(?:_UM)?)-(\d{6})-(\d+(?:\.\d+)?)-([CP])")
 _FUTURE = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+(?:_UM)?(?:_XPERP)?)-(\d{6}|SWAP)")

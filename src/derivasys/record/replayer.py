@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from derivasys.calibrate import Rules
 from derivasys.pipeline import Pipeline
-from derivasys.record.segments import Kind, Record, SegmentError, read
+from derivasys.record.segments import Kind, Record, SegmentError, blocks, read, read_block
 from derivasys.surface import Surface
 
 CYCLE_NS = 50_000_000
@@ -34,35 +34,63 @@ class Connection(Struct, frozen=True):
 _CONNECTION = msgspec.json.Decoder(Connection)
 
 
-class Replay:
-    """Pipelines by feed, driven by records. `make_pipeline` lets other rules look at the same bytes."""
+def opened(record: Record) -> Connection:
+    """Return the connection that a record opens. Raises SegmentError."""
+    try:
+        return _CONNECTION.decode(record.payload)
+    except msgspec.DecodeError as error:
+        raise SegmentError(f"connection {record.connection}: {error}") from None
 
-    def __init__(self, make_pipeline: Callable[[tuple[str, ...]], Pipeline] | None = None) -> None:
+
+def connections(folder: Path, to_ns: int | None = None) -> Iterator[tuple[int, Connection]]:
+    """Yield (recv_ns, connection) of all that were opened, reading no other blocks. Raises SegmentError."""
+    for block in blocks(folder):
+        if block.has_terms and (to_ns is None or block.first_ns < to_ns):
+            for record in read_block(block):
+                if record.kind is Kind.OPENED and (to_ns is None or record.recv_ns < to_ns):
+                    yield record.recv_ns, opened(record)
+
+
+class Replay:
+    """Pipelines by feed, driven by records. `make_pipeline` lets other rules look at the same bytes.
+
+    `is_wanted` tells by venue and bytes which frames are worth decoding; all are counted.
+    """
+
+    def __init__(
+        self,
+        make_pipeline: Callable[[tuple[str, ...]], Pipeline] | None = None,
+        is_wanted: Callable[[str, bytes], bool] = lambda _venue, _payload: True,
+    ) -> None:
         self.pipelines: dict[int, Pipeline] = {}
         self.connections: dict[int, Connection] = {}
         self.frames = 0
+        self.cycles = 0
+        self._is_wanted = is_wanted
         self._make = make_pipeline or (lambda ccys: Pipeline(Rules(), ccys))
 
     def apply(self, record: Record) -> list[Surface]:
         """Take one record; return the surfaces of a cycle."""
         if record.kind is Kind.OPENED:
-            try:
-                opened = _CONNECTION.decode(record.payload)
-            except msgspec.DecodeError as error:
-                raise SegmentError(f"connection {record.connection}: {error}") from None
-            self.connections[record.connection] = opened
-            if opened.feed not in self.pipelines:
-                self.pipelines[opened.feed] = self._make(opened.ccys)
+            connection = self.connections[record.connection] = opened(record)
+            if connection.feed not in self.pipelines:
+                self.pipelines[connection.feed] = self._make(connection.ccys)
             return []
         connection = self._connection(record)
         pipeline = self.pipelines[connection.feed]
         if record.kind in (Kind.RECEIVED, Kind.LISTING):
             self.frames += 1
-            pipeline.push(connection.venue, record.payload, record.recv_ns)
+            if self._is_wanted(connection.venue, record.payload):
+                pipeline.push(connection.venue, record.payload, record.recv_ns)
         elif record.kind is Kind.CYCLE:
             ccy = record.payload.decode(errors="replace")
-            return pipeline.drain(record.recv_ns, (lambda name: name == ccy) if ccy else None)
+            return self.cycle(connection.feed, record.recv_ns, (lambda name: name == ccy) if ccy else None)
         return []
+
+    def cycle(self, feed: int, now_ns: int, only: Callable[[str], bool] | None = None) -> list[Surface]:
+        """Run a cycle of a feed."""
+        self.cycles += 1
+        return self.pipelines[feed].drain(now_ns, only)
 
     def feed_of(self, record: Record) -> int:
         """Return the feed that a record belongs to. Raises SegmentError."""
@@ -86,7 +114,7 @@ def replay(records: Iterable[Record], replaying: Replay, every_ns: int | None = 
             feed = replaying.feed_of(record)
             at = due.setdefault(feed, record.recv_ns + every_ns)
             while record.recv_ns >= at:
-                yield from replaying.pipelines[feed].drain(at)
+                yield from replaying.cycle(feed, at)
                 # Nothing can have changed in a pause, except with time: one cycle a second tells that.
                 at += every_ns if record.recv_ns - at < PAUSE_NS else max(every_ns, PAUSE_NS)
             due[feed] = at

@@ -48,6 +48,8 @@ class Kind(IntEnum):
     CYCLE = 4  # a drain of the feed's pipeline at recv_ns; payload: its currency, empty for all
 
 
+_KINDS = tuple(Kind)
+"""By value: a call of the enumeration costs more than the rest of a record."""
 TERMS = frozenset({Kind.OPENED, Kind.LISTING})
 
 
@@ -212,7 +214,7 @@ def read_block(block: Block) -> Iterator[Record]:
     while at < len(data):
         recv_ns, connection, kind, size = _RECORD.unpack_from(data, at)
         at += _RECORD.size
-        yield Record(recv_ns, connection, Kind(kind), data[at : at + size])
+        yield Record(recv_ns, connection, _KINDS[kind], data[at : at + size])
         at += size
 
 
