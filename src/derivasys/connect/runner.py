@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import httpx
 import msgspec
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSError, WSFrame, WSInvalidStatusError, WSListener, WSMsgType, WSTransport, ws_connect
 
 from derivasys.clock import Clock
 from derivasys.connect.login import is_withheld
@@ -34,6 +34,9 @@ STAY_AWAY_S = {403: 600.0, 418: 600.0, 429: 10.0}
 """By HTTP status: how long a venue is left alone that was asked too much. (403: shut out at the edge.)"""
 RELIST_RETRY_S = 10.0
 """A live connection whose listing cannot be fetched tries again after this."""
+
+_FAILURES = (Reconnect, OSError, WSError, httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError)
+"""What ends a conversation and is no fault of ours."""
 
 TCP_INFO_BYTES = 152
 TCP_MIN_RTT_AT = 148
@@ -105,7 +108,11 @@ class Connector:
                 except httpx.HTTPStatusError as error:
                     self.detail = str(error)
                     self._stay_away_s = STAY_AWAY_S.get(error.response.status_code, 0.0)
-                except (Reconnect, OSError, httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError) as error:
+                except WSInvalidStatusError as error:
+                    status = 0 if error.response is None else int(error.response.status)
+                    self.detail = f"handshake refused with HTTP {status}"
+                    self._stay_away_s = STAY_AWAY_S.get(status, 0.0)
+                except _FAILURES as error:
                     self.detail = str(error) or type(error).__name__
                 except Exception as error:  # a fault of one venue must not stop the others
                     log.exception("%s: connection failed", self.venue)
@@ -167,7 +174,7 @@ class Connector:
         while True:
             try:
                 return await self._open(http)
-            except (Reconnect, OSError, httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            except _FAILURES as error:
                 wait_s = backoff.next_s()
                 log.warning("%s: no connection beside the old one: %s; next try in %.1f s", self.venue, error, wait_s)
                 await asyncio.sleep(wait_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from derivasys.clock import Clock
+from derivasys.publish.access import Access, AccessRules
 from derivasys.publish.frames import text_frame
 from derivasys.publish.websocket import Connection, uvicorn_protocol
 
@@ -50,8 +52,31 @@ class Venue(Protocol):
         """Move on to `now_ns`; called about fifty times a second."""
 
 
+class Doors(Access):
+    """How many connections a venue takes from an address: at once, and anew within seconds. 0: any number."""
+
+    def __init__(self, at_once: int = 0, anew: int = 0, span_s: float = 1.0) -> None:
+        super().__init__(AccessRules(connections_per_address=at_once), lambda: asyncio.get_running_loop().time())
+        self._opened_s: deque[float] = deque(maxlen=anew)
+        self._span_s = span_s
+
+    def connect(self, address: str) -> bool:
+        """Count a connection; return False for one too many."""
+        now_s = asyncio.get_running_loop().time()
+        opened_s = self._opened_s
+        if opened_s.maxlen and len(opened_s) == opened_s.maxlen and now_s - opened_s[0] < self._span_s:
+            return False
+        if not super().connect(address):
+            return False
+        opened_s.append(now_s)
+        return True
+
+
 class LocalServer:
     """Serves one venue on loopback. A subclass says what its paths are."""
+
+    doors: tuple[int, int, float] = (0, 0, 1.0)
+    """Of an address: connections at once, and new ones in so many seconds; see `Doors`."""
 
     def __init__(self, venue: Venue, clock: Clock) -> None:
         self._venue = venue
@@ -87,7 +112,9 @@ class LocalServer:
         config = uvicorn.Config(
             Starlette(routes=[Route("/{path:path}", self._answer, methods=["GET", "POST"])]),
             ws=uvicorn_protocol(
-                lambda path: self if self.has_socket(path) else None, buffer_bytes_max=WRITE_BUFFER_BYTES_MAX
+                lambda path: self if self.has_socket(path) else None,
+                Doors(*self.doors),
+                buffer_bytes_max=WRITE_BUFFER_BYTES_MAX,
             ),
             lifespan="off",
             log_config=None,

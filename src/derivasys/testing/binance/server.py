@@ -19,6 +19,8 @@ _ROUTES: dict[str, Route] = {"public": "public", "market": "market"}
 class BinanceServer(LocalServer):
     """Serves one view of a simulated world."""
 
+    doors = (0, 300, 300.0)
+
     def __init__(self, view: VenueMarket, clock: Clock, *, life_s: float = LIFE_S) -> None:
         self.venue = Venue(view, life_s)
         super().__init__(self.venue, clock)

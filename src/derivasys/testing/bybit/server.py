@@ -20,6 +20,8 @@ MARKETS = frozenset({"option", "linear", "inverse", "spot", "misc/status"})
 class BybitServer(LocalServer):
     """Serves one view of a simulated world."""
 
+    doors = (1000, 500, 300.0)
+
     def __init__(self, view: VenueMarket, clock: Clock, *, seed: int = 0, faults: Faults | None = None) -> None:
         self.venue = BybitVenue(view, seed, faults)
         super().__init__(self.venue, clock)

@@ -26,6 +26,9 @@ FAITHFUL_RATE_MAX = 8_000.0
 class DeribitServer(LocalServer):
     """Serves markets that share one clock."""
 
+    doors = (32, 0, 1.0)
+    """The venue counts HTTP among them; here connections alone."""
+
     def __init__(
         self,
         markets: Market | Sequence[Market],

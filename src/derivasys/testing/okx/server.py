@@ -19,6 +19,8 @@ SOCKET_PATHS = frozenset({"/ws/v5/public", "/ws/v5/business", "/ws/v5/private"})
 class OkxServer(LocalServer):
     """Serves one view of a simulated world."""
 
+    doors = (0, 3, 1.0)
+
     def __init__(self, view: VenueMarket, clock: Clock, *, seed: int = 0, faults: Faults | None = None) -> None:
         self.venue = OkxVenue(view, seed, faults)
         super().__init__(self.venue, clock)
