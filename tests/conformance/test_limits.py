@@ -163,7 +163,7 @@ async def test_a_snapshot_larger_than_the_buffer_does_not_make_a_client_slow():
         assert connection.unsent_bytes > websocket.WRITE_BUFFER_BYTES_MAX
         assert not connection.is_slow
         while not connection.is_slow:
-            connection.write_now(b"\x81\x7e" + (60_000).to_bytes(2, "big") + b"p" * 60_000)
+            websocket.write_to_all([connection], b"\x81\x7e" + (60_000).to_bytes(2, "big") + b"p" * 60_000)
         client.writer.transport.resume_reading()
         assert len((await client.frame())[1]) == 8 << 20
         await until(lambda: not connection.is_slow)
@@ -221,3 +221,34 @@ async def test_a_message_half_sent_when_the_client_goes_is_not_delivered():
         client.cut()
         await until(lambda: not running.handler.open)
         assert running.handler.texts == []
+
+
+async def test_bytes_sent_past_the_transport_do_not_overtake_those_queued_in_it():
+    async with served() as running:
+        client = await running.client()
+        await until(lambda: running.handler.open)
+        (connection,) = running.handler.open
+        for name in (b"1", b"2", b"3"):
+            connection.write(b"\x81\x01" + name)
+            websocket.write_to_all([connection], b"\x81\x01" + name.replace(b"3", b"4"))
+        assert [(await client.frame())[1] for _ in range(6)] == [b"1", b"1", b"2", b"2", b"3", b"4"]
+        # The transport is empty again: the next bytes are with the kernel at once.
+        websocket.write_to_all([connection], b"\x81\x015")
+        assert (connection.unsent_bytes, connection.descriptor >= 0) == (0, True)
+        websocket.write_to_all([connection], b"\x81\x016")
+        assert [(await client.frame())[1] for _ in range(2)] == [b"5", b"6"]
+
+
+async def test_nothing_is_sent_past_a_closed_connection():
+    async with served() as running:
+        client = await running.client()
+        await until(lambda: running.handler.open)
+        (connection,) = running.handler.open
+        websocket.write_to_all([connection], b"\x81\x01a")
+        assert connection.descriptor >= 0
+        connection.close()
+        websocket.write_to_all([connection], b"\x81\x01b")
+        assert (await client.frame())[1] == b"a"
+        opcode, _ = (await client.frame())[:2]
+        assert opcode == 8
+        assert connection.descriptor == -1

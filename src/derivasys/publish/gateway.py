@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from derivasys.publish.access import Bucket, redact
 from derivasys.publish.frames import deflated_frame, text_frame
-from derivasys.publish.websocket import Connection
+from derivasys.publish.websocket import Connection, write_to_all
 from derivasys.wire.feed import STREAMED, Feed, State
 from derivasys.wire.messages import Channel
 from derivasys.wire.session import Action, Close, Send, Session, Snapshot, unknown_ccy
@@ -142,18 +142,15 @@ class Gateway:
 
     def _write(self, ccy: str | None, members: dict[Connection, _Client], joined: bytes) -> None:
         """Hand the same bytes to every member that keeps up; mark the others behind."""
-        skipped = 0
-        for connection, client in members.items():
-            if connection.is_slow:
-                skipped += 1
-                if ccy is not None:
+        ready = [connection for connection in members if not connection.is_slow]
+        if len(ready) < len(members) and ccy is not None:
+            for connection, client in members.items():
+                if connection.is_slow:
                     client.behind.add(ccy)
-            elif connection.is_open:
-                connection.write_now(joined)
-        written = len(members) - skipped
-        self.skipped += skipped
-        self.delivered += written
-        self.sent_bytes += written * len(joined)
+        write_to_all(ready, joined)
+        self.skipped += len(members) - len(ready)
+        self.delivered += len(ready)
+        self.sent_bytes += len(ready) * len(joined)
 
     def _greet_waiting(self, ccy: str) -> None:
         for connection, client in self._clients.items():

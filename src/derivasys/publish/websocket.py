@@ -8,11 +8,11 @@ uvicorn hands a connection over here at its upgrade request, so that REST, stati
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import Protocol as Wire
@@ -21,6 +21,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from derivasys.publish.access import SUBPROTOCOL, Access, AccessRules, Header, Refusal
+from derivasys.publish.fanout import send_to_all
 from derivasys.publish.frames import PING_FRAME, SharedDeflate, deflated_frame, text_frame
 
 WRITE_BUFFER_BYTES_MAX = 16 << 10
@@ -90,9 +91,9 @@ class Connection(asyncio.Protocol):
     """One client's socket. `is_slow` while too many bytes wait for it; `is_open` between handshake and close."""
 
     __slots__ = (
-        "_access", "_address", "_awaits_pong", "_beats", "_buffer_bytes_max", "_descriptor", "_fragments", "_handler",
-        "_high", "_pulse", "_router", "_since_s", "_wire", "deflates", "is_open", "is_slow", "path", "query", "remote",
-        "state", "transport", "why_dropped",
+        "_access", "_address", "_awaits_pong", "_beats", "_buffer_bytes_max", "_fragments", "_handler", "_high",
+        "_pulse", "_router", "_since_s", "_socket", "_wire", "deflates", "descriptor", "is_open", "is_slow", "path",
+        "query", "remote", "state", "transport", "why_dropped",
     )  # fmt: skip
 
     def __init__(self, router: Router, access: Access, pulse: Pulse, buffer_bytes_max: int) -> None:
@@ -111,8 +112,10 @@ class Connection(asyncio.Protocol):
         """When the slow state, the unfinished message or the closing handshake began."""
         self._address: str | None = None
         self._high = 0
-        self._descriptor = -1
-        """Of the socket, where bytes may be written past the transport: not below TLS, not once it may be closed."""
+        self._socket = -1
+        """Its descriptor, where bytes may be sent past the transport: not below TLS, not once it may be closed."""
+        self.descriptor = -1
+        """The same while they may; -1 as long as earlier bytes may wait in the transport."""
         self.transport: asyncio.Transport
         self.deflates = False
         """Whether the client reads compressed frames."""
@@ -130,28 +133,29 @@ class Connection(asyncio.Protocol):
     def write(self, frames: bytes) -> None:
         """Queue bytes of whole, ready-made frames. The caller heeds `is_slow`."""
         if self.is_open:
-            self.transport.write(frames)
+            self._queue(frames)
 
-    def write_now(self, frames: bytes) -> None:
-        """Do the same without the loop's queue: the bytes are with the kernel when this returns, if it takes them.
+    def write_rest(self, frames: bytes, sent: int) -> None:
+        """Write what a send past the transport left of `frames`: all of it, unless `sent` is above 0."""
+        if not self.is_open:
+            return
+        if self.descriptor < 0 <= self._socket and not self.transport.get_write_buffer_size():
+            self.descriptor = self._socket
+            (sent,) = send_to_all([self.descriptor], frames).tolist()
+        rest = frames[max(0, sent) :]
+        if rest:
+            self._queue(rest)  # the kernel is full, or the connection broken: the transport finds out
 
-        It costs the same; but the loop writes only after it has read, and decoded, what venues have sent meanwhile.
-        """
-        sent = 0
-        if self._descriptor >= 0 and not self.transport.get_write_buffer_size():
-            try:
-                sent = os.write(self._descriptor, frames)
-            except OSError:
-                sent = 0  # full, or broken: the transport finds out
-        if sent != len(frames):
-            self.transport.write(frames[sent:])
+    def _queue(self, data: bytes) -> None:
+        self.descriptor = -1
+        self.transport.write(data)
 
     def write_whole(self, frames: bytes) -> None:
         """Queue a snapshot: its own bytes do not make the client a slow one, what comes on top does."""
         if self.is_open:
             self._high = self.transport.get_write_buffer_size() + len(frames) + self._buffer_bytes_max
             self.transport.set_write_buffer_limits(high=self._high, low=0)
-            self.transport.write(frames)
+            self._queue(frames)
 
     def send_text(self, payload: bytes) -> None:
         """Queue one text message for this client alone."""
@@ -167,6 +171,7 @@ class Connection(asyncio.Protocol):
         """Drop the connection at once, unsent bytes included."""
         self.why_dropped = why
         self.is_open = False
+        self.descriptor = -1
         self.transport.abort()
 
     @property
@@ -181,7 +186,7 @@ class Connection(asyncio.Protocol):
         self._set_limit(self._buffer_bytes_max)
         if transport.get_extra_info("sslcontext") is None:
             link = transport.get_extra_info("socket")
-            self._descriptor = -1 if link is None else link.fileno()
+            self._socket = -1 if link is None else link.fileno()
         peer = transport.get_extra_info("peername")
         self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
         self._pulse.add(self)
@@ -216,7 +221,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
-        self._descriptor = -1
+        self.descriptor = self._socket = -1
         self._pulse.discard(self)
         if self._address is not None:
             self._access.disconnect(self._address)
@@ -253,7 +258,7 @@ class Connection(asyncio.Protocol):
                 self.abort("did not answer a ping")
                 return
             self._awaits_pong = True
-            self.transport.write(PING_FRAME)
+            self._queue(PING_FRAME)
 
     # --- protocol events ---
 
@@ -330,11 +335,12 @@ class Connection(asyncio.Protocol):
     def _flush(self) -> None:
         for data in self._wire.data_to_send():
             if data:
-                self.transport.write(data)
+                self._queue(data)
             else:
                 self._end()
         if self.is_open and self._wire.state is not State.OPEN:
             self.is_open = False
+            self.descriptor = -1
             self._fragments.clear()
             self._since_s = None
         if self._wire.close_expected() and self._wire.state is State.CLOSED:
@@ -350,6 +356,16 @@ class Connection(asyncio.Protocol):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+
+def write_to_all(connections: Sequence[Connection], frames: bytes) -> None:
+    """Write the same whole frames to connections that are not slow. The kernel has them on return, if it takes them.
+
+    The loop would write only after it has read, and decoded, what venues have sent meanwhile.
+    """
+    sent = send_to_all([connection.descriptor for connection in connections], frames)
+    for at in np.flatnonzero(sent != len(frames)).tolist():
+        connections[at].write_rest(frames, int(sent[at]))
 
 
 def _header(request: Request) -> Header:
