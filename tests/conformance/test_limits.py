@@ -228,15 +228,13 @@ async def test_bytes_sent_past_the_transport_do_not_overtake_those_queued_in_it(
         client = await running.client()
         await until(lambda: running.handler.open)
         (connection,) = running.handler.open
-        for name in (b"1", b"2", b"3"):
-            connection.write(b"\x81\x01" + name)
-            websocket.write_to_all([connection], b"\x81\x01" + name.replace(b"3", b"4"))
-        assert [(await client.frame())[1] for _ in range(6)] == [b"1", b"1", b"2", b"2", b"3", b"4"]
-        # The transport is empty again: the next bytes are with the kernel at once.
-        websocket.write_to_all([connection], b"\x81\x015")
-        assert (connection.unsent_bytes, connection.descriptor >= 0) == (0, True)
-        websocket.write_to_all([connection], b"\x81\x016")
-        assert [(await client.frame())[1] for _ in range(2)] == [b"5", b"6"]
+        for _ in range(2):
+            # The transport is empty: the bytes are with the kernel at once.
+            websocket.write_to_all([connection], b"\x81\x011")
+            assert (connection.unsent_bytes, connection.descriptor >= 0) == (0, True)
+            connection.write(b"\x81\x012")
+            websocket.write_to_all([connection], b"\x81\x013")
+            assert [(await client.frame())[1] for _ in range(3)] == [b"1", b"2", b"3"]
 
 
 async def test_nothing_is_sent_past_a_closed_connection():
