@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 
 import pytest
 
@@ -223,18 +224,35 @@ async def test_a_message_half_sent_when_the_client_goes_is_not_delivered():
         assert running.handler.texts == []
 
 
-async def test_bytes_sent_past_the_transport_do_not_overtake_those_queued_in_it():
+async def test_bytes_sent_past_the_transport_do_not_overtake_those_that_wait_in_it():
     async with served() as running:
         client = await running.client()
         await until(lambda: running.handler.open)
         (connection,) = running.handler.open
-        for _ in range(2):
-            # The transport is empty: the bytes are with the kernel at once.
-            websocket.write_to_all([connection], b"\x81\x011")
-            assert (connection.unsent_bytes, connection.descriptor >= 0) == (0, True)
-            connection.write(b"\x81\x012")
-            websocket.write_to_all([connection], b"\x81\x013")
-            assert [(await client.frame())[1] for _ in range(3)] == [b"1", b"2", b"3"]
+        websocket.write_to_all([connection], b"\x81\x01a")
+        assert (await client.frame())[1] == b"a"
+        assert connection.descriptor >= 0
+        client.writer.transport.pause_reading()
+        large = b"\x81\x7f" + (8 << 20).to_bytes(8, "big") + b"s" * (8 << 20)
+        connection.write_whole(large)
+        link = client.writer.get_extra_info("socket")
+        got = _received(link)  # the kernel has room again, before the transport is told so
+        assert len(got) + connection.unsent_bytes <= len(large)
+        websocket.write_to_all([connection], b"\x81\x01b")
+        async with asyncio.timeout(10.0):
+            while len(got) < len(large) + 3:
+                got += _received(link)
+                await asyncio.sleep(0.001)
+        assert got == large + b"\x81\x01b"
+
+
+def _received(link) -> bytes:
+    """Everything that the kernel holds for a client."""
+    got = b""
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(link.fileno(), 1 << 20):
+            got += piece
+    return got
 
 
 async def test_nothing_is_sent_past_a_closed_connection():
