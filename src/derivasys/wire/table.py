@@ -42,11 +42,13 @@ class Layout:
         self._scale = 10.0 ** np.array(decimals)
         self.is_flat = all(len(field.path) == 1 for field in fields)
         """Whether every field stands directly in its row."""
+        parents = {field.path[:-1]: field.path[:-1] for field in fields}
         self.cells = [
-            (field.path[:-1], field.path[-1], field.codes, bool(whole))
+            (parents[field.path[:-1]], field.path[-1], field.codes, bool(whole))
             for field, whole in zip(fields, self._whole, strict=True)
         ]
-        """By column: parents, name, codes, whether it is an integer; for loops over many cells."""
+        """By column: parents (one object for all that have the same), name, codes, whether it is an integer; for loops
+        over many cells."""
 
     def rounded(self, values: Floats) -> Floats:
         """Return `values` (rows, fields) at published precision: the doubles nearest to those decimals."""
@@ -118,15 +120,19 @@ def _patch_rows(tree: Tree, old: Table, new: Table, old_rows: Sequence[int], new
     changed[general] = False
     rows, columns = np.nonzero(changed)
     last, row = -1, tree
+    below: Path = ()
+    into = tree  # the branch of the cell before, and its parents
     cells = layout.cells
     for at, column, value in zip(rows.tolist(), columns.tolist(), after[changed].tolist(), strict=True):
         if at != last:
-            row, last = _at(tree, new.keys[new_rows[at]]), at
+            into = row = _at(tree, new.keys[new_rows[at]])
+            last, below = at, ()
         parents, name, codes, is_int = cells[column]
-        into = row
-        for parent in parents:
-            into = into.setdefault(parent, {})
-        into[name] = codes[int(value)] if codes is not None else int(value) if is_int else value
+        if parents is not below:
+            into, below = row, parents
+            for parent in parents:
+                into = into.setdefault(parent, {})
+        into[name] = value if not is_int and codes is None else int(value) if codes is None else codes[int(value)]
     # Rows without labels and lists differ in their numbers only.
     rest = range(len(new_rows)) if new.fixed or new.notes else np.flatnonzero(general).tolist()
     for at in rest:
