@@ -52,13 +52,13 @@ GUARDS = {
     "older quotes do not overwrite newer ones": (
         one(Kind.REORDER, "deribit", 40.0),
         Chain._apply_quote,
-        [("if event.event_ns < before_ns:", NEVER)],
+        [("elif event_ns < before_ns:", "elif False:")],
         "before what was held already",
     ),
     "what comes late is old": (
         one(Kind.SLOW, "okx", 200.0),
         Chain._apply_quote,
-        [("as_of_ns = min(as_of_ns, event.event_ns)", "pass")],
+        [("as_of_ns = event_ns", "pass")],
         r"replaced 1\d\d s ago",
     ),
     "silence ends a connection": (

@@ -11,6 +11,7 @@ SEEDS = range(8)
 PINNED: dict[int, str] = {
     54: "OKX listed strikes while it was in maintenance, and nobody asked for the listing afterwards",
     453: "Binance's new strikes were quoted before their first mark: read without the discount of their expiry",
+    982: "Binance's late best prices replaced those of a mark that was dated to the same millisecond",
     626: "Bybit's book ids began anew after a lost snapshot: changes went into the book of before",
 }
 """Seeds that found something, and what."""

@@ -55,8 +55,9 @@ CONTRACTS_MAX = 65_536
 """Contracts remembered by one decoder; one more is refused as BAD_VALUE."""
 UNITS = {"XRP": 100.0, "DOGE": 1000.0}
 """Coins a contract, as documented, until the listing says otherwise; 1 for other coins."""
-BBO_AGE_MS = 1000
-"""The best prices inside a mark message may be as old as its cadence; what `bookTicker` said since is newer."""
+BBO_AGE_NS = 1_000_000_000 - 1
+"""The best prices inside a mark message may be as old as its cadence; what `bookTicker` said since is newer. What it
+said in that very millisecond is not, though it may come later, on a connection of its own."""
 SETTLEMENT_MS = 30 * 60_000
 """Marks move to the running average of the index in the last half hour: no market for a surface."""
 _MS = 1_000_000
@@ -221,7 +222,7 @@ class Decoder:
                 terms.carry(carry[2])
             else:
                 terms.is_discount_known = True  # marks that state no rate: prices as they are
-            bbo_ns = event_ns - BBO_AGE_MS * _MS
+            bbo_ns = event_ns - BBO_AGE_NS
             if (row.bid is not None or row.ask is not None) and bbo_ns >= terms.ticker_ns:
                 events.append(_quote(terms, row, bbo_ns, recv_ns))
             events.append(_mark(terms, row, None, event_ns, recv_ns))

@@ -10,7 +10,7 @@ import pytest
 
 from derivasys.analytics.black import black_price
 from derivasys.connect.runner import FRAME_BYTES_MAX
-from derivasys.decode.binance import BBO_AGE_MS, SETTLEMENT_MS, Decoder, contract
+from derivasys.decode.binance import BBO_AGE_NS, SETTLEMENT_MS, Decoder, contract
 from derivasys.messages import (
     DecodeError,
     Forward,
@@ -152,7 +152,12 @@ class TestMarks:
 
     def test_best_prices_of_a_mark_are_a_second_older_than_it(self):
         quote, mark = events(marks(XRP))
-        assert quote.event_ns == mark.event_ns - BBO_AGE_MS * MS
+        assert quote.event_ns == mark.event_ns - BBO_AGE_NS
+
+    def test_a_book_ticker_of_the_very_millisecond_that_a_mark_is_dated_to_is_older(self):
+        of_mark = first(Quote, marks(BTC))
+        (late,) = events(book_ticker(time_ms=BTC["E"] - 1000))
+        assert of_mark.event_ns - 1 == late.event_ns
 
     def test_a_book_ticker_of_the_last_second_is_not_overwritten_by_a_mark(self):
         decoder = Decoder()

@@ -32,5 +32,6 @@ TERMS = VenueTerms(
     ),
     Manner(latency_ms=150, spread=1.5, gaps=0.1, premium=3e-4, basis_sd=1e-4, level_sd=0.003),
     announces_listings=True,
+    undated_ms=1000,
     is_discounted=True,
 )

@@ -33,5 +33,8 @@ class VenueTerms(Struct, frozen=True):
     manner: Manner
     announces_listings: bool = False
     """Its sockets tell of new and ended contracts; elsewhere only the next fetch of the listing does."""
+    undated_ms: int = 0
+    """It states best prices twice, on connections of their own, and in one of them does not say of when within so long:
+    what a client holds may step back by as much."""
     is_discounted: bool = False
     """Its prices are discounted, so that the undiscounted ones are known less exactly than they are printed."""

@@ -69,12 +69,16 @@ class Truth:
     def place(self, follower: str, venue: str, symbol: str, bid: float, ask: float) -> int | None:
         """Return when the pair of bid and ask that a follower holds was replaced at the venue, ms; 0 when it was not.
 
-        None when there never was such a pair, or only before one that the follower has held already.
+        None when there never was such a pair, or only before one that the follower has held already (by more than the
+        venue leaves open: `VenueTerms.undated_ms`).
         """
         past = self._past.get((venue, symbol))
         if past is None:
             return None
         followed = self._followed.setdefault((follower, venue, symbol), 0)
+        since_ms = past[followed][0] - TERMS[venue].undated_ms
+        while followed and past[followed][0] > since_ms:
+            followed -= 1
         tolerance = tolerance_of(venue)
         for at in range(followed, len(past)):
             _, was_bid, was_ask = past[at]
