@@ -49,7 +49,7 @@ def huber_at(values: FloatArray, errors: FloatArray) -> tuple[float, float]:
         for i in range(values.shape[0]):
             residual = abs(values[i] - centre) / (errors[i] * scale)
             effective[i] = weights[i] * (1.0 if residual <= _HUBER else _HUBER / residual)
-        step = np.dot(effective, values) / effective.sum()
+        step = (effective * values).sum() / effective.sum()
         if abs(step - centre) <= 1e-13 * abs(step):
             centre = step
             break

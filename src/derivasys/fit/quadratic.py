@@ -47,6 +47,15 @@ def factor_blocks(hessian: FloatArray, scales: FloatArray, factor: FloatArray) -
 
 
 @njit(cache=True, error_model="numpy")
+def _dot(x: FloatArray, y: FloatArray) -> float:
+    """Return the product of two blocks; np.dot would call scipy's BLAS, whose sums depend on the processor."""
+    total = 0.0
+    for c in range(5):
+        total += x[c] * y[c]
+    return total
+
+
+@njit(cache=True, error_model="numpy")
 def block_solve(factor: FloatArray, rhs: FloatArray, out: FloatArray) -> None:
     """Fill out (5,) with (L L')**-1 rhs."""
     for i in range(5):
@@ -237,10 +246,10 @@ def solve_program(
             s[i, c] = -work[c]
     for j in range(count):
         block_solve(factor[first[j]], a1[j], u1[j])
-        diagonal[j] = np.dot(a1[j], u1[j])
+        diagonal[j] = _dot(a1[j], u1[j])
         if second[j] >= 0:
             block_solve(factor[second[j]], a2[j], u2[j])
-            diagonal[j] += np.dot(a2[j], u2[j])
+            diagonal[j] += _dot(a2[j], u2[j])
         if multiplier[j] > 0.0:
             _move(j, multiplier[j], first, second, u1, u2, s)
     solves = 0
