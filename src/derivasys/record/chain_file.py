@@ -190,9 +190,11 @@ def _numbered(reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]
 
 
 def _parquet_rows(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:  # the services' image has none
+        raise ChainFileError(f"{path}: a Parquet file, and pyarrow is not installed here") from None
     try:
         table = pq.read_table(pa.BufferReader(content))
     except pa.ArrowException as error:

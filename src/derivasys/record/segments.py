@@ -12,14 +12,19 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 
-import pyarrow as pa
 from msgspec import Struct
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MAGIC = b"DVS2"
 BLOCK_BYTES = 256 << 10
@@ -74,7 +79,6 @@ class BlockWriter:
         self._folder = folder
         existing = sorted(folder.glob("*.dvs"))
         self._number = int(existing[-1].stem) + 1 if existing else 0
-        self._codec = pa.Codec("zstd", compression_level=1)
         self._buffer = bytearray()
         self._records = 0
         self._has_terms = False
@@ -108,7 +112,7 @@ class BlockWriter:
         if not self._records:
             return
         raw = bytes(self._buffer)
-        packed = self._codec.compress(raw, asbytes=True)
+        packed = zstd.compress(raw, level=1)
         spans = (self._first_ns, self._last_ns)
         has_terms = self._has_terms
         header = _HEADER.pack(MAGIC, len(packed), len(raw), *spans, self._records, has_terms)
@@ -209,7 +213,7 @@ def read_block(block: Block) -> Iterator[Record]:
         content = file.read(packed)
     if zlib.crc32(content, zlib.crc32(header)) != checksum:
         raise SegmentError(f"{block.path}: damaged block at byte {block.offset}")
-    data = pa.Codec("zstd").decompress(content, decompressed_size=raw, asbytes=True)
+    data = zstd.ZstdDecompressor().decompress(content, max_length=raw)
     at = 0
     while at < len(data):
         recv_ns, connection, kind, size = _RECORD.unpack_from(data, at)

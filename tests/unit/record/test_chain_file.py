@@ -1,6 +1,7 @@
 """Every kind of bad file gives one line that names the place and the mend."""
 
 import json
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -137,3 +138,10 @@ def test_bytes_that_are_no_text(tmp_path):
         read(tmp_path / "x.parquet")
     with pytest.raises(ChainFileError, match="No such file"):
         read(tmp_path / "none.csv")
+
+
+def test_a_parquet_file_where_pyarrow_is_missing_says_so(tmp_path, monkeypatch):
+    (tmp_path / "x.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ChainFileError, match="pyarrow is not installed"):
+        read(tmp_path / "x.parquet")
