@@ -123,7 +123,6 @@ def pod_of(manifest: dict, port: int, venue: str) -> dict:
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         container.pop(probe, None)  # asked from outside, below
     container.pop("ports", None)
-    container.pop("resources", None)  # no control groups in a container of CI
     container["args"] = [re.sub(r"^--port=\d+$", f"--port={port}", str(a)) for a in container["args"]]
     if "connector" in container["args"]:
         container["args"].append(f"--endpoint={venue}")

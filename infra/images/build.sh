@@ -15,11 +15,13 @@ if [ "${BASE:-}" = debian ]; then
     command -v mmdebstrap >/dev/null || { echo "mmdebstrap is missing (Debian: apt-get install mmdebstrap)"; exit 1; }
     for kind in base builder; do
         buildah inspect --type image "localhost/derivasys-$kind" >/dev/null 2>&1 && continue
-        packages=ca-certificates,python3
-        [ "$kind" = builder ] && packages="$packages,python3-venv"
-        mmdebstrap --quiet --variant=minbase --include="$packages" \
-            --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-            bookworm "/tmp/derivasys-$kind.$$.tar" ${MIRROR:-}
+        packages=ca-certificates,libstdc++6,python3,usr-is-merged
+        [ "$kind" = builder ] && packages="$packages,python3-venv,binutils"
+        mmdebstrap --quiet --variant=essential --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+            --include="$packages" --aptopt='APT::Install-Recommends "false"' \
+            --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+            --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/lib/x86_64-linux-gnu/gconv/*' \
+            bookworm "/tmp/derivasys-$kind.$$.tar" ${MIRROR:-} >/dev/null
         container=$(buildah from scratch)
         buildah add -q "$container" "/tmp/derivasys-$kind.$$.tar" / >/dev/null
         buildah commit -q --format docker "$container" "localhost/derivasys-$kind" >/dev/null
