@@ -11,27 +11,10 @@ from importlib.metadata import version
 import orjson
 import pytest
 
-from derivasys.telemetry.catalogue import BY_NAME, METRICS
+from derivasys.telemetry.catalogue import METRICS, VALUES
+from tests.emf import emitted, expected, told
 
 from .conftest import Up
-
-
-def emitted(up: Up) -> set[tuple[str, tuple[str, ...]]]:
-    """Return (metric, names of its dimensions) of every document on standard output."""
-    found = set()
-    for line in up.output:
-        if not line.startswith('{"_aws"'):
-            continue
-        document = orjson.loads(line)
-        for directive in document["_aws"]["CloudWatchMetrics"]:
-            assert directive["Namespace"] == "DerivaSys/dev"
-            (dimensions,) = directive["Dimensions"]
-            for each in directive["Metrics"]:
-                assert each["Unit"] == BY_NAME[each["Name"]].unit
-                assert each["Name"] in document
-                assert all(name in document for name in dimensions)
-                found.add((each["Name"], tuple(dimensions)))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +28,12 @@ def observed(tmp_path_factory):
 
 def test_a_run_emits_every_metric_that_the_catalogue_says_it_does(observed):
     observed.until(lambda: observed.get("/readyz").status_code == 200)
-    expected = {(m.name, ("Service", *m.dimensions)) for m in METRICS if "up" in m.services}
     # Each metric is there once the first status and the first lines (every 10 s) have been written.
-    observed.until(lambda: expected <= emitted(observed), 40)
-    assert emitted(observed) == expected
+    observed.until(lambda: expected("up") <= emitted(observed.output, "up"), 40)
+    assert emitted(observed.output, "up") == expected("up")
+    assert {name: told(observed.output, name) for name in ("Queue", "Reason")} == {
+        name: set(VALUES[name]["up"]) for name in ("Queue", "Reason")
+    }
 
 
 def test_the_same_metrics_are_shown_to_prometheus(observed):

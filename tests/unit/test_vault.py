@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import boto3
 import orjson
 import pytest
-from moto.server import ThreadedMotoServer
+from tests.aws import served
 
 from derivasys.settings import load
 from derivasys.telemetry import logs
@@ -16,18 +14,8 @@ from derivasys.vault import Vault, VaultError
 
 @pytest.fixture(scope="module")
 def aws():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (
-            ("AWS_ENDPOINT_URL", f"http://{host}:{port}"), ("AWS_DEFAULT_REGION", "eu-west-2"),
-            ("AWS_ACCESS_KEY_ID", "testing"), ("AWS_SECRET_ACCESS_KEY", "testing"), ("AWS_EC2_METADATA_DISABLED", "true"),
-        ):  # fmt: skip
-            patch.setenv(name, value)
+    with served():
         yield
-    server.stop()
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ VENUE_RECONNECTS_MAX = 5
 """In five minutes."""
 DROPS_MAX = 1000
 """In five minutes."""
-CHECKS = ("freshness", "sequence", "certificate", "latency")
-TOPICS = {"calibrator": ("quotes",), "gateway": ("surfaces", "patches")}
-QUEUES = {"connector": "kafka_out", "calibrator": "kafka_out"}
+UNSAVED_S_MAX = 900
+"""Segments end every 300 s, and what is not in S3 is read again from Kafka, which keeps it for six hours."""
 
 
 class Series(Struct, frozen=True):
@@ -29,6 +28,8 @@ class Series(Struct, frozen=True):
     def dimensions(self) -> dict[str, str]:
         names = catalogue.BY_NAME[self.metric].dimensions
         assert len(names) == len(self.values), self
+        for name, value in zip(names, self.values, strict=True):
+            assert value in catalogue.VALUES.get(name, {}).get(self.service, (value,)), self
         return {"Service": self.service, **dict(zip(names, self.values, strict=True))}
 
 
@@ -67,18 +68,21 @@ def alarms(config: Config) -> Iterator[Alarm]:
         uncertified = tuple(Series("UncertifiedExpiries", "calibrator", (ccy, bucket)) for bucket in buckets)
         yield Alarm("fit-rejected", ccy, uncertified, "Maximum", 0, "notBreaching", 5)
     yield Alarm("fit-slow", "all", (Series("FitMilliseconds", "calibrator"),), "p99", limits.fit_ms_max, "breaching", 5)
-    for service, queue in QUEUES.items():
+    for service in ("connector", "calibrator"):
+        (queue,) = catalogue.VALUES["Queue"][service]
         series = Series("QueueDepth", service, (queue,))
         yield Alarm("queue-deep", f"{service}-{queue}", (series,), "Maximum", limits.queue_depth_max, "breaching")
-    for service, topics in TOPICS.items():
+    for service, topics in catalogue.VALUES["Topic"].items():
         for topic in topics:
             series = Series("TopicLag", service, (topic,))
             yield Alarm("topic-lag", f"{service}-{topic}", (series,), "Maximum", limits.topic_lag_max, "breaching")
     series = Series("DroppedMessages", "gateway", ("slow_client",))
     yield Alarm("drops", "slow-clients", (series,), "Sum", DROPS_MAX, "notBreaching", 1, 300, pages=False)
+    unsaved = Series("UnsavedSeconds", "recorder")
+    yield Alarm("recording-behind", "all", (unsaved,), "Maximum", UNSAVED_S_MAX, "breaching")
     full = Series("Connections", "gateway")
     ceiling = min(9000, 2 * config.services.gateway.connections_per_task)
     yield Alarm("gateway-full", "all", (full,), "Maximum", ceiling, "breaching")
-    for check in CHECKS:
+    for check in catalogue.VALUES["Check"]["canary"]:
         series = Series("CanaryFailures", "canary", (check,))
         yield Alarm("canary", check, (series,), "Maximum", 0, "breaching")

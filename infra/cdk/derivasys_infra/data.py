@@ -66,11 +66,11 @@ class Data(cdk.Stack):
         """Let a role add objects below raw/, and nothing else; return the address to write to."""
         arn = f"arn:aws:s3:::{self.config.prefix}-recordings-{self.config.account}/raw/*"
         role.add_to_principal_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[arn]))
-        accept_wildcard(role, arn, "the names of segments are their times")
+        accept_wildcard(role, arn, "a run is named by its start")
         role.add_to_principal_policy(
             iam.PolicyStatement(
-                # Decrypt: an upload in parts needs it (AWS: SSE-KMS with multipart uploads).
-                actions=["kms:GenerateDataKey", "kms:Decrypt"],
+                # Segments are sent whole (PutObject): parts would need kms:Decrypt too.
+                actions=["kms:GenerateDataKey"],
                 resources=[self.key.key_arn],
                 conditions={"StringEquals": {"kms:ViaService": f"s3.{self.region}.amazonaws.com"}},
             )

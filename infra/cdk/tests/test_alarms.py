@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from derivasys_infra.alarms import Series
 from derivasys_infra.catalogue import catalogue
 from derivasys_infra.config import load
 
@@ -46,6 +47,9 @@ def check(namespace, name, dimensions, environment) -> None:
     assert dimensions["Service"] in metric.services
     if "Bucket" in dimensions:
         assert dimensions["Bucket"] in catalogue.BUCKETS
+    for dimension, by_service in catalogue.VALUES.items():
+        if dimension in dimensions:
+            assert dimensions[dimension] in by_service[dimensions["Service"]]
 
 
 def test_alarms_and_scaling_use_metrics_of_the_catalogue(assembly):
@@ -61,6 +65,10 @@ def test_a_metric_that_nobody_emits_would_be_noticed():
         check("DerivaSys/dev", "FeedAgeSecs", {"Service": "connector"}, "dev")
     with pytest.raises(AssertionError):
         check("DerivaSys/dev", "FeedAgeSeconds", {"Service": "connector", "Venue": "deribit"}, "dev")
+    with pytest.raises(AssertionError):
+        check("DerivaSys/dev", "QueueDepth", {"Service": "connector", "Queue": "out"}, "dev")
+    with pytest.raises(AssertionError):
+        Series("QueueDepth", "connector", ("out",)).dimensions()
 
 
 def test_ages_breach_when_they_are_missing(assembly):

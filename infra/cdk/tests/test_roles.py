@@ -17,7 +17,7 @@ WILDCARDS = {
     "topic/": "the UUID after the cluster's name is known only after it is made",
     "group/": "the UUID after the cluster's name is known only after it is made",
     "transactional-id/": "the UUID after the cluster's name is known only after it is made",
-    "recordings-": "PutObject below raw/ only: the names of segments are their times",
+    "recordings-": "PutObject below raw/ only: a run is named by its start",
 }
 """Part of a line with a wildcard → why it may have one."""
 

@@ -39,6 +39,16 @@ class Recorder:
     def bytes_written(self) -> int:
         return self._writer.bytes_written
 
+    @property
+    def segment(self) -> Path | None:
+        """The segment being written; None between two."""
+        return self._writer.path
+
+    def end_segment(self) -> None:
+        """Write what is kept; what comes next begins another segment."""
+        self.flush()
+        self._writer.close()
+
     def open(self, recv_ns: int, venue: str, feed: int, ccys: tuple[str, ...]) -> int:
         """Return the number of a new connection (or of a feed's cycles, with venue '')."""
         number = self._connections
@@ -82,8 +92,7 @@ class Recorder:
 
     def close(self) -> None:
         """Write what is kept and end the segment."""
-        self.flush()
-        self._writer.close()
+        self.end_segment()
         if self.state == "recording":
             self.state = "stopped"
 

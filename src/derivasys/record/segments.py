@@ -84,6 +84,8 @@ class BlockWriter:
         self._has_terms = False
         self._first_ns = self._last_ns = 0
         self._segment: int | None = None
+        self.path: Path | None = None
+        """The segment being written; None between two."""
         self._index: int | None = None
         self._offset = 0
         self.bytes_written = 0
@@ -145,13 +147,14 @@ class BlockWriter:
         for descriptor in (self._segment, self._index):
             if descriptor is not None:
                 os.close(descriptor)
-        self._segment = self._index = None
+        self._segment = self._index = self.path = None
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         path = self._folder / f"{self._number:06d}.dvs"
         self._segment = os.open(path, flags, 0o644)
         self._index = os.open(path.with_suffix(".dvi"), flags, 0o644)
+        self.path = path
         self._number += 1
         self._offset = 0
 

@@ -221,6 +221,7 @@ def _recorder(options: argparse.Namespace) -> int:
     import uvloop
 
     from derivasys.config import ConfigError
+    from derivasys.record.upload import UploadError
     from derivasys.services import process
     from derivasys.services.recorder import RecorderService
 
@@ -229,9 +230,11 @@ def _recorder(options: argparse.Namespace) -> int:
 
         async def serve() -> None:
             try:
-                service = RecorderService(clients, options.data)
+                service = RecorderService(clients, options.data, options.loaded.settings.recordings)
             except OSError as error:
                 raise ConfigError(f"--data {options.data}: {os.strerror(error.errno or 0)}") from None
+            except UploadError as error:
+                raise ConfigError(str(error)) from None
             await process.serve(service, listener, "recorder", options.loaded)
 
         uvloop.run(serve())

@@ -1,12 +1,14 @@
 """`derivasys serve recorder`: the raw topics to a recording on disk, the same files as of one process.
 
 Offsets are committed after the bytes have been written, so that a recorder that dies goes on where the files end: what
-was read twice then is in the recording twice, and nothing is missing.
+was read twice then is in the recording twice, and nothing is missing. Where recordings go to S3 that is when they are
+there, since the disk of a task dies with it; segments end every `SEGMENT_S` then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from msgspec import Struct
 
 from derivasys.bus import records
 from derivasys.bus.clients import Clients
@@ -23,6 +26,7 @@ from derivasys.bus.settings import BusError
 from derivasys.bus.topics import RAW, RECORDER, SESSION_MS
 from derivasys.record.recorder import Recorder
 from derivasys.record.segments import Kind
+from derivasys.record.upload import Uploads
 from derivasys.services import heartbeat
 from derivasys.services.gauges import Gauges
 from derivasys.services.process import instance
@@ -30,22 +34,42 @@ from derivasys.wire import messages as m
 
 BATCH = 2_000
 POLL_S = 0.02
+SEGMENT_S = 300.0
+SEND_S = 60.0
+"""The last segments get so long at the end; a process has 90 seconds."""
+
+Offsets = dict[tuple[str, int], int]
+"""The next one, by topic and partition."""
+
+
+class Mark(Struct):
+    """A segment that is not in S3 yet."""
+
+    begun_s: float
+    offsets: Offsets = {}
+    """Everything before them is in this segment or an earlier one."""
 
 
 class RecorderService:
-    """Follows all raw topics and writes what they hold."""
+    """Follows all raw topics and writes what they hold; `address`: where in S3 it goes. Raises UploadError."""
 
-    def __init__(self, clients: Clients, folder: Path) -> None:
+    def __init__(self, clients: Clients, folder: Path, address: str = "", segment_s: float = SEGMENT_S) -> None:
         self.gauges = Gauges("recorder")
         self.turned_s = time.monotonic()
-        self._recorder = Recorder(folder)
+        self._uploads = Uploads(folder, address, lambda: self._recorder.segment) if address else None
+        started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        self._recorder = Recorder(folder / f"{started}-{instance()}" if address else folder)
+        self._segment_s = segment_s
+        self._marks: dict[Path, Mark] = {}
+        self._sending: asyncio.Task[None] | None = None
+        self._saved_s = self.turned_s
         self._clients = clients
         self._dead = DeadLetters(clients, "recorder")
         self._pulse = heartbeat.Pulse(clients)
         self._consumer: Consumer | None = None
         self._connections: dict[tuple[str, bytes, int], int] = {}
         """By venue, connector and opening."""
-        self._offsets: dict[tuple[str, int], int] = {}
+        self._offsets: Offsets = {}
         self._upstream: dict[tuple[str, bytes], int] = {}
         """Frames that connectors say they could not log."""
         self._told_s = 0.0
@@ -61,19 +85,26 @@ class RecorderService:
         if not topics:
             raise BusError(f"no topic {prefix}<venue> is there: run `derivasys topics apply` first")
         self._consumer.subscribe(topics, on_assign=self._on_assign)
+        if self._uploads is not None:
+            self._sending = asyncio.create_task(self._uploads.run())
         while True:
             is_behind = len(self._take()) == BATCH
             now_s = self.turned_s = time.monotonic()
             if now_s - self._told_s >= heartbeat.EVERY_S:
                 self._told_s = now_s
-                self._save()
-                self._tell()
+                self._save(now_s)
+                self._tell(now_s)
             await asyncio.sleep(0.0 if is_behind else POLL_S)
 
     async def drain(self) -> None:
-        """Write and commit what was read."""
-        self._save()
+        """Write, send and commit what was read."""
+        self._save(time.monotonic())
         self._recorder.close()
+        if self._uploads is not None and self._sending is not None:
+            self._uploads.end()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._sending, SEND_S)
+            self._commit(self._sent())
         if self._consumer is not None:
             await asyncio.to_thread(self._consumer.close)
         self._pulse.send(heartbeat.Heartbeat(service="recorder", instance=instance(), ts_ms=_now_ms(), is_last=True))
@@ -117,19 +148,50 @@ class RecorderService:
         if about.kind != Kind.OPENED:
             self._recorder.add(about.recv_ns, number, Kind(about.kind), value)
 
-    def _save(self) -> None:
+    def _save(self, now_s: float) -> None:
         """Write what is kept, then say how far we are."""
         self._recorder.flush()
-        if self._recorder.state != "recording" or not self._offsets or self._consumer is None:
+        if self._recorder.state == "recording":
+            self._saved_s = now_s
+        if self._uploads is None:
+            self._commit(self._offsets if self._saved_s == now_s else {})
             return
-        at = [TopicPartition(topic, part, offset) for (topic, part), offset in self._offsets.items()]
+        segment = self._recorder.segment
+        if segment is not None:
+            mark = self._marks.setdefault(segment, Mark(now_s))
+            mark.offsets = dict(self._offsets)
+            if now_s - mark.begun_s >= self._segment_s:
+                self._recorder.end_segment()
+        self._commit(self._sent())
+
+    def _sent(self) -> Offsets:
+        """Return the offsets up to which everything is in S3, where there are new ones."""
+        offsets: Offsets = {}
+        for segment, mark in list(self._marks.items()):
+            if segment.exists():
+                break
+            offsets = mark.offsets
+            del self._marks[segment]
+        return offsets
+
+    def unsaved_s(self, now_s: float) -> float:
+        """Return the age of the oldest record that is not yet where recordings are kept; 0 where there is none."""
+        since_s = [mark.begun_s for mark in self._marks.values()][:1]
+        if self._recorder.state != "recording":
+            since_s.append(self._saved_s)
+        return now_s - min(since_s, default=now_s)
+
+    def _commit(self, offsets: Offsets) -> None:
+        if not offsets or self._consumer is None:
+            return
+        at = [TopicPartition(topic, part, offset) for (topic, part), offset in offsets.items()]
         try:
             self._consumer.commit(offsets=at, asynchronous=True)
         except KafkaException:
             # Not ours any more, or the broker is away: what is read again is recorded again.
             self.gauges.set("bus_errors", self._clients.errors + 1)
 
-    def _tell(self) -> None:
+    def _tell(self, now_s: float) -> None:
         recorder = self._recorder
         status = m.RecorderStatus(
             state="recording" if recorder.state == "recording" else "stopped",
@@ -150,6 +212,7 @@ class RecorderService:
         telemetry, lags = self.gauges.telemetry, Counter[str]()
         telemetry.set("DroppedMessages", status.lost, "no_room")
         telemetry.set("DroppedMessages", self._dead.count, "undecodable")
+        telemetry.set("UnsavedSeconds", self.unsaved_s(now_s))
         for at in self._consumer.position(self._consumer.assignment()):
             high = self._consumer.get_watermark_offsets(at, cached=True)[1]
             lag = max(0, high - at.offset) if high > 0 and at.offset >= 0 else 0

@@ -21,6 +21,18 @@ BUCKET_DAYS_MAX = (2.0, 10.0, 45.0, 120.0, 240.0, 400.0, float("inf"))
 """Upper ends of `BUCKETS`, days, inclusive."""
 
 
+VALUES: dict[str, dict[Service, tuple[str, ...]]] = {
+    "Queue": {"up": ("frames",), "connector": ("kafka_out",), "calibrator": ("kafka_out",)},
+    "Topic": {"calibrator": ("quotes",), "gateway": ("surfaces", "patches")},
+    "Reason": {
+        "up": ("undecodable", "slow_client"), "connector": ("undecodable", "no_room"), "calibrator": ("undecodable",),
+        "gateway": ("undecodable", "slow_client"), "recorder": ("undecodable", "no_room"),
+    },
+    "Check": {"canary": ("freshness", "sequence", "certificate", "latency")},
+}  # fmt: skip
+"""What those dimensions say that are words of the code's own; a recorder's topics are its venues'."""
+
+
 class Metric(NamedTuple):
     """One metric: its CloudWatch name and dimensions (`Service` comes first with all), and its Prometheus name."""
 
@@ -66,6 +78,8 @@ METRICS = (
            "Connections to a venue that were replaced", _FEED),
     Metric("TopicLag", "topic_lag", "Count", "gauge", ("Topic",),
            "Messages of a topic not yet consumed", ("calibrator", "gateway", "recorder")),
+    Metric("UnsavedSeconds", "unsaved_seconds", "Seconds", "gauge", (),
+           "Age of the oldest record that is not yet where recordings are kept", ("recorder",)),
     Metric("SnapshotAgeSeconds", "snapshot_age_seconds", "Seconds", "gauge", ("Currency",),
            "Since the newest surface of a currency", _SURFACE),
     Metric("CanaryFailures", "canary_failures", "Count", "gauge", ("Check",),
