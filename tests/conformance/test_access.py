@@ -5,6 +5,7 @@ import base64
 import io
 import logging
 import re
+import shutil
 import ssl
 import subprocess
 
@@ -175,7 +176,11 @@ def test_elsewhere_one_is(host, keys):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def make_certificate(folder):
+    folder.mkdir(exist_ok=True)
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
          "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")], capture_output=True, check=False,
@@ -198,6 +203,36 @@ async def test_https_and_wss_on_one_port(certificate):
         plain = await running.dial()
         plain.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await plain.at_end(), "plain text is not spoken on a TLS port"
+
+
+async def test_a_replaced_certificate_is_served_without_a_restart(certificate, tmp_path):
+    here = {"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+    old, new = certificate, make_certificate(tmp_path / "new")
+    for name in ("cert.pem", "key.pem"):
+        shutil.copy(old / name, tmp_path / name)
+
+    async def serves(running, folder) -> bool:
+        trust = ssl.create_default_context(cafile=folder / "cert.pem")
+        try:
+            async with connect(f"wss://127.0.0.1:{running.port}/ws", ssl=trust):
+                return True
+        except ssl.SSLCertVerificationError:
+            return False
+
+    async with served(**here) as running:
+        trust = ssl.create_default_context(cafile=old / "cert.pem")
+        async with connect(f"wss://127.0.0.1:{running.port}/ws", ssl=trust) as client:
+            (new / "cert.pem").replace(tmp_path / "cert.pem")
+            running.server._renew_certificate()  # its key is still to come
+            assert await serves(running, old)
+            shutil.copy(tmp_path / "cert.pem", new / "cert.pem")
+            (new / "key.pem").replace(tmp_path / "key.pem")
+            async with asyncio.timeout(10):
+                while not await serves(running, new):
+                    pass
+            assert not await serves(running, old)
+            await client.send("still here")
+            assert await client.recv() == "still here"
 
 
 async def test_a_certificate_that_is_none_is_one_clear_line(tmp_path):

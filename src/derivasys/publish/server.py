@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +23,8 @@ from derivasys.publish.gateway import Gateway
 from derivasys.publish.guard import Guard
 from derivasys.publish.websocket import uvicorn_protocol
 
+log = logging.getLogger("derivasys.publish")
+
 REQUEST_S_MAX = 10.0
 """From a connection's start, or a request's first byte, to its end; slower clients are dropped."""
 RESPONSE_S_MAX = 60.0
@@ -30,6 +34,8 @@ HEAD_BYTES_MAX = 32 << 10
 DRAIN_S = 3
 """Requests under way get so long at shutdown."""
 BACKLOG = 1024
+RENEW_TICKS = 10
+"""Of uvicorn's 0.1 s, between two looks at the certificate's files."""
 UNSENT_BYTES_MAX = 128 << 10
 """Unsent bytes in the kernel above which a socket takes no more: what waits there cannot be conflated."""
 
@@ -83,6 +89,35 @@ class GatewayServer(uvicorn.Server):
             # OpenSSL's text names what is wrong with the file, not the file.
             raise ListenError(f"--tls-cert {binding.tls_cert}: {error}") from None
         super().__init__(config)
+        self._binding = binding
+        self._loaded = self._stamps()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % RENEW_TICKS == 0:
+            self._renew_certificate()
+        return await super().on_tick(counter)
+
+    def _stamps(self) -> list[tuple[int, int]]:
+        """Return what tells a replaced file from the one before."""
+        files = [file for file in (self._binding.tls_cert, self._binding.tls_key) if file is not None]
+        return [(told.st_mtime_ns, told.st_ino) for told in map(os.stat, files)]
+
+    def _renew_certificate(self) -> None:
+        """Let later connections get the files' certificate where it was replaced; those that are open keep theirs."""
+        try:
+            stamps = self._stamps()
+            if stamps == self._loaded:
+                return
+            # Tried aside first: a certificate whose key is still to come would leave the server with neither.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.config.ssl):
+                assert context is not None
+                assert self._binding.tls_cert is not None
+                context.load_cert_chain(self._binding.tls_cert, self._binding.tls_key)
+        except OSError as error:  # SSLError is one
+            log.warning("the certificate of before stays in use: %s", error)
+            return
+        self._loaded = stamps
+        log.warning("the certificate was replaced: new connections get it")
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
