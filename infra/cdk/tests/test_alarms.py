@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
 import pytest
-from derivasys_infra.alarms import Series
+from derivasys_infra.alarms import Series, alarms
 from derivasys_infra.catalogue import catalogue
 from derivasys_infra.config import load
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
-AWS_METRICS = {"AWS/ECS"}
+COST = Path(__file__).parents[3] / "bench" / "cost.py"
 
 
 def _alarm_metrics(alarm):
@@ -108,3 +109,25 @@ def test_the_runbook_tells_of_each_alarm_and_of_no_other(assemblies):
 def test_descriptions_are_plain(assembly):
     for _, _, alarm in assembly.resources("AWS::CloudWatch::Alarm", "observability"):
         assert json.dumps(alarm["AlarmDescription"]).startswith('"docs/runbook.md#')
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_the_page_of_costs_counts_what_is_there(environment):
+    """CloudWatch bills each series, and of an alarm each series that it looks at."""
+    config = load(environment)
+    looked_at = sum(len(alarm.series) for alarm in alarms(config))
+    sizes = {"Venue": len(config.venues), "Currency": len(config.ccys), "Bucket": len(catalogue.BUCKETS)}
+    series = 0
+    for metric in catalogue.METRICS:
+        for service in set(metric.services) - {"up"}:
+            words = {name: len(of[service]) for name, of in catalogue.VALUES.items() if service in of}
+            if metric.dimensions == ("Venue", "Currency"):
+                series += sum(len(ccys) for ccys in config.venues.values())
+            elif metric.dimensions == ("Topic",) and service == "recorder":
+                series += len(config.venues)
+            else:
+                series += math.prod({**sizes, **words}[name] for name in metric.dimensions)
+    text = COST.read_text()
+    for name, count in (("ALARMS", looked_at), ("METRICS", series)):
+        (told,) = re.findall(rf"^{name} = (.*)$", text, re.MULTILINE)
+        assert json.loads(told)[environment] == count, name
