@@ -83,6 +83,12 @@ class Observer:
                     self.telemetry.set("FeedAgeSeconds", max(0.0, (now_ns - int(newest)) / 1e9), venue, chain.ccy)
 
 
+def poor_fits(surfaces: Iterable[Surface]) -> list[str]:
+    """Return a line for each currency of which more than half of the expiries are rejected."""
+    rejected = [(surface.ccy, int((surface.state == REJECTED).sum()), len(surface)) for surface in surfaces]
+    return [f"{ccy}: {bad} of {count} expiries rejected" for ccy, bad, count in rejected if 2 * bad > count]
+
+
 def report_quality(telemetry: Telemetry, surface: Surface) -> None:
     """Set a currency's calibration quality from its newest surface."""
     fits = zip(

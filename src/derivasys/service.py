@@ -20,7 +20,7 @@ from derivasys.config import Config, ConfigError
 from derivasys.cycles import Cycles
 from derivasys.latency import Latency
 from derivasys.metrics import Metrics
-from derivasys.observe import Observer
+from derivasys.observe import Observer, poor_fits
 from derivasys.publish.access import Access
 from derivasys.publish.binding import ListenError
 from derivasys.publish.gateway import Gateway
@@ -29,7 +29,6 @@ from derivasys.publish.server import GatewayServer, address_of, listen, open_acc
 from derivasys.record.recorder import Recorder
 from derivasys.settings import Loaded, load
 from derivasys.sources import Feed, Line, OnFrame, Origin, open_origin
-from derivasys.surface import REJECTED
 from derivasys.warm_up import warm_up
 from derivasys.wire import messages as m
 
@@ -278,11 +277,7 @@ class Service:
         surfaces = [s for feed in self.origin.feeds for s in feed.pipeline.surfaces.values()]
         if not surfaces:
             reasons.append("no surface yet")
-        for surface in surfaces:
-            bad = int((surface.state == REJECTED).sum())
-            if 2 * bad > len(surface):
-                reasons.append(f"{surface.ccy}: {bad} of {len(surface)} expiries rejected")
-        return reasons
+        return reasons + poor_fits(surfaces)
 
     def _venue_states(self, venue: str) -> m.FeedState:
         states = [c.state for feed in self.origin.feeds for c in feed.connectors if c.venue == venue]

@@ -24,7 +24,7 @@ from derivasys.bus.topics import CALIBRATORS, QUOTES, SESSION_MS
 from derivasys.calibrate import Rules
 from derivasys.clock import Clock
 from derivasys.latency import Latency
-from derivasys.observe import report_quality
+from derivasys.observe import poor_fits, report_quality
 from derivasys.pipeline import Pipeline
 from derivasys.services import heartbeat
 from derivasys.services.gauges import Gauges
@@ -136,7 +136,9 @@ class CalibratorService:
         if self._consumer is None:
             return ["has not joined the group"]
         rebuilt = [str(at) for at, owned in self.owned.items() if owned.is_rebuilding]
-        return [f"rebuilding partitions {', '.join(rebuilt)}"] if rebuilt else []
+        reasons = [f"rebuilding partitions {', '.join(rebuilt)}"] if rebuilt else []
+        pipelines = [owned.pipeline for owned in self.owned.values() if owned.pipeline is not None]
+        return reasons + poor_fits(surface for pipeline in pipelines for surface in pipeline.surfaces.values())
 
     # --- the group ---
 

@@ -97,7 +97,10 @@ class GatewayService:
         venues = self.venues()
         if not venues:
             reasons.append("no connector is heard")
-        return reasons + [f"{venue.venue} is {venue.state}" for venue in venues if venue.state != "live"]
+        # One venue that is away is shown as such; were it to count, Kubernetes would shut out every gateway for it.
+        if all(venue.state != "live" for venue in venues):
+            reasons += [f"{venue.venue} is {venue.state}" for venue in venues]
+        return reasons
 
     def _publish(self, news: set[str]) -> None:
         # Until all has been read, a state may be a superseded one: nobody is shown it.

@@ -62,6 +62,18 @@ def test_a_connector_that_is_not_heard_is_stale_then_down(service, silent_s, tol
         assert service.not_ready() == ["no surface yet", f"deribit is {told}"]
 
 
+def test_readiness_counts_the_feeds_together(service):
+    for (one, other), reasons in {
+        ("live", "live"): [],
+        ("live", "down"): [],
+        ("stale", "down"): ["deribit is stale", "okx is down"],
+    }.items():
+        okx = msgspec.structs.replace(beat(other, 1_000_000, "b"), venue=venue(other, "okx"))
+        service._follower = Follower(beat(one, 1_000_000), okx)
+        service._follower.held = {"BTC": None}
+        assert service.not_ready() == reasons
+
+
 def test_the_best_of_two_connectors_speaks_for_a_venue(service):
     service._follower = Follower(
         beat("stale", 1_000_000, "a"), beat("live", 1_000_000, "b"), beat("down", 1_000_000, "c")
