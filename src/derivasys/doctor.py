@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from derivasys.bus.clients import Clients
+from derivasys.bus.settings import BusError, from_environment
 from derivasys.config import SITE
 from derivasys.connect import VENUES
 from derivasys.settings import SECRET, Loaded
@@ -21,6 +24,7 @@ from derivasys.sources import venues_answer
 from derivasys.testing.recordings import CHAINS, load_shipped
 from derivasys.vault import Vault, VaultError
 
+KAFKA_S = 3.0
 _NAME_END = "<>=!~;[ "
 
 
@@ -40,6 +44,7 @@ def examine(port: int, loaded: Loaded) -> Iterator[Finding]:
     yield _dashboard()
     yield _port(port)
     yield from _settings(loaded)
+    yield from _kafka(os.environ)
     browser = next((p for p in ("chromium", "chromium-browser", "google-chrome") if shutil.which(p)), None)
     yield (
         Finding("ok", f"browser for the tests: {browser}")
@@ -70,6 +75,19 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
             yield Finding("fail", "otlp_endpoint is set, but OpenTelemetry is missing: install derivasys[otlp]")
     if settings.recordings and find_spec("boto3") is None:
         yield Finding("fail", "recordings go to S3, but boto3 is missing: install derivasys[aws]")
+
+
+def _kafka(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether the broker of the services answers, where one is named."""
+    if not environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        return
+    try:
+        settings = from_environment(environ)
+        Clients(settings, "derivasys-doctor").check(KAFKA_S)
+    except BusError as error:
+        yield Finding("fail", str(error))
+    else:
+        yield Finding("ok", f"Kafka answers at {settings.bootstrap}, {settings.protocol}")
 
 
 def _readable(vault: Vault, what: str, reference: str) -> Finding:

@@ -7,6 +7,7 @@ from derivasys.bus import topics
 from derivasys.bus.records import SCHEMA_HEADER, header
 from derivasys.bus.settings import BusError
 from derivasys.bus.topics import DEAD, PATCHES, QUOTES, SURFACES
+from derivasys.doctor import _kafka
 from derivasys.testing.kafka.market import Market
 from tests.kafka.conftest import PARTITIONS, read_topic
 from tests.kafka.services import Watch, calibrator, running, until
@@ -71,3 +72,8 @@ async def test_unknown_versions_go_to_dead_letter_and_the_rest_goes_on(clients):
         assert header(found[0], "dead.topic").decode() == clients.topic(topic)
         assert found[0].headers()[: len(sent)] == sent, "the original headers come first"
         assert found[0].key() == b"k"
+
+
+def test_the_doctor_finds_the_broker(bootstrap):
+    (found,) = _kafka({"KAFKA_BOOTSTRAP_SERVERS": bootstrap})
+    assert (found.level, found.what) == ("ok", f"Kafka answers at {bootstrap}, PLAINTEXT")

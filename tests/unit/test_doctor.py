@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 
-from derivasys.doctor import Finding, _settings
+from derivasys.doctor import Finding, _kafka, _settings
 from derivasys.settings import load
 
 SENTINEL = "sentinel-9b2e"
@@ -49,3 +49,15 @@ def test_a_collector_is_tried():
         assert [each.level for each in found({"DERIVASYS_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"})] == ["ok", "ok"]
     fails = [each for each in found({"DERIVASYS_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}) if each.level == "fail"]
     assert "does not answer" in fails[0].what
+
+
+def test_a_broker_that_is_named_is_tried():
+    assert list(_kafka({})) == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = f"127.0.0.1:{server.getsockname()[1]}"
+    sasl = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_USERNAME": "u", "KAFKA_SASL_PASSWORD": SENTINEL}
+    (fail,) = _kafka({"KAFKA_BOOTSTRAP_SERVERS": nobody, **sasl})
+    assert (fail.level, nobody in fail.what) == ("fail", True)
+    assert SENTINEL not in fail.what
+    (fail,) = _kafka({"KAFKA_BOOTSTRAP_SERVERS": nobody, "KAFKA_SECURITY_PROTOCOL": "TELNET"})
+    assert "KAFKA_SECURITY_PROTOCOL" in fail.what
