@@ -38,4 +38,5 @@ done
 # shellcheck disable=SC2086  # words are meant
 buildah bud -q --format docker --network host --ulimit nofile=1024:1024 $arguments $volumes -t "$image" -f infra/images/Dockerfile .
 buildah inspect --type image --format '{{.Docker.Config.User}} {{.Docker.Config.Entrypoint}}' "$image"
+echo
 sh infra/images/try.sh "$image"

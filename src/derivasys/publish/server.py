@@ -106,8 +106,12 @@ class GatewayServer(uvicorn.Server):
         """Let later connections get the files' certificate where it was replaced; those that are open keep theirs."""
         try:
             stamps = self._stamps()
-            if stamps == self._loaded:
-                return
+        except OSError:
+            return  # between two files
+        if stamps == self._loaded:
+            return
+        self._loaded = stamps
+        try:
             # Tried aside first: a certificate whose key is still to come would leave the server with neither.
             for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.config.ssl):
                 assert context is not None
@@ -116,7 +120,6 @@ class GatewayServer(uvicorn.Server):
         except OSError as error:  # SSLError is one
             log.warning("the certificate of before stays in use: %s", error)
             return
-        self._loaded = stamps
         log.warning("the certificate was replaced: new connections get it")
 
     @contextlib.contextmanager
