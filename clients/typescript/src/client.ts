@@ -4,7 +4,7 @@
  * memory.
  */
 import type { ClientMessage, SiteConfig } from './messages.js'
-import { type Cut, Session, type Subscription, type View } from './session.js'
+import { type Choice, type Cut, Session, type Subscription, type View } from './session.js'
 
 const TICK_MS = 250
 /** A gateway whose /config.json does not answer is tried again. */
@@ -74,9 +74,19 @@ export class Client {
     this.send(this.session.refresh(Date.now()))
   }
 
-  /** Another rate or other conventions of deltas and flies, without a refit. */
-  choose(subscription: Omit<Subscription, 'channels'>): void {
-    this.send(this.session.choose(subscription))
+  /** Another rate or other conventions of deltas and flies, without a refit; null is the server's own way again. */
+  choose(choice: Choice): void {
+    const messages = this.session.choose(choice, Date.now())
+    if (messages) this.send(messages)
+    else if (this.socket) this.connectAnew()
+    this.changed()
+  }
+
+  private connectAnew(): void {
+    const { socket } = this
+    this.socket = undefined
+    socket?.close(1000)
+    void this.connect()
   }
 
   /** The network is back: do not wait for the next attempt. */

@@ -59,9 +59,14 @@ export interface Subscription {
   fly?: Conventions['fly']
 }
 
+/** Another choice of a stream; null is the server's own way again, what is absent stays. */
+export type Choice = { [K in 'rateMs' | 'delta' | 'fly']?: Subscription[K] | null }
+
 export const STALE_AFTER_MS = 3000
 export const SETTLE_MS = 60
 export const SETTLE_MS_MAX = 150
+/** Channels that read otherwise in other conventions. */
+const RESTATED: readonly Channel[] = ['surface', 'tenors']
 const RESYNC_AGAIN_MS = 2000
 const PING_EVERY_MS = 5000
 const CCY_WAIT_MS = 6000
@@ -94,6 +99,8 @@ export class Session {
   private cut: Cut | undefined
   private unsettledSince: number | undefined
   private lastChangeAt = 0
+  /** Other conventions were chosen: no cut is taken before both channels that they change have come in them. */
+  private isRestating = false
 
   constructor(ccy: string, private subscription: Subscription = {}) {
     this.feed = initialState(ccy, subscription.channels)
@@ -111,12 +118,35 @@ export class Session {
     }
   }
 
-  /** Another rate or other conventions, from the same fit; snapshots follow. */
-  choose({ rateMs, delta, fly }: Omit<Subscription, 'channels'>): ClientMessage[] {
-    this.subscription = { ...this.subscription, ...(rateMs && { rateMs }), ...(delta && { delta }), ...(fly && { fly }) }
-    if (this.phase !== 'open') return []
+  /**
+   * Another rate or other conventions, from the same fit: what to send, snapshots follow. Undefined when only a new
+   * connection brings it: none is open, or the server's own way is wanted again, which no request can name.
+   */
+  choose(choice: Choice, now: number): ClientMessage[] | undefined {
+    const wanted = Object.entries(choice).filter(([key, value]) => value !== undefined && value !== (this.subscription[key as keyof Choice] ?? null))
+    if (wanted.length === 0) return []
+    const { rateMs, delta, fly } = Object.fromEntries(wanted) as Choice
+    this.subscription = Object.fromEntries(Object.entries({ ...this.subscription, ...Object.fromEntries(wanted) }).filter(([, value]) => value !== null))
+    if (delta !== undefined || fly !== undefined) this.awaitRestated(now)
+    if (this.phase !== 'open' || wanted.some(([, value]) => value === null)) return undefined
     const conventions = { ...(delta && { delta }), ...(fly && { fly }) }
     return [{ type: 'subscribe', ...(rateMs && { rate_ms: rateMs }), ...((delta ?? fly) && { conventions }) }]
+  }
+
+  private awaitRestated(now: number): void {
+    this.isRestating = true
+    for (const channel of this.feed.followed.filter((name) => RESTATED.includes(name))) {
+      this.feed = { ...this.feed, awaiting: { ...this.feed.awaiting, [channel]: true } }
+      this.resyncAt[channel] = now
+    }
+  }
+
+  /** Whether a snapshot speaks of conventions before the last choice: it was on its way. Tenors follow their surface. */
+  private isOutdated(message: ServerMessage): boolean {
+    if (message.type === 'svi_tenor_snapshot') return this.isRestating && this.feed.awaiting.surface === true
+    if (message.type !== 'svi_surface_snapshot' || message.ccy !== this.feed.ccy) return false
+    const { delta, fly } = { ...message.conventions, ...this.subscription }
+    return message.conventions.delta !== delta || message.conventions.fly !== fly
   }
 
   opened(now: number): void {
@@ -144,6 +174,7 @@ export class Session {
   connecting(): void {
     this.phase = 'connecting'
     this.retryAt = undefined
+    this.feed = awaitAll(this.feed)
   }
 
   /** Shows another currency: nothing of the previous one stays. */
@@ -185,8 +216,13 @@ export class Session {
       this.detail = `${message.code}: ${message.message}`
       return []
     }
+    if (this.isOutdated(message)) {
+      this.awaitRestated(now)
+      return []
+    }
     const step = reduce(this.feed, message)
     this.feed = step.state
+    if (this.isRestating && !RESTATED.some((channel) => this.feed.awaiting[channel])) this.isRestating = false
     if (step.changed === 'status') {
       this.statusAt = now
       const available = this.feed.status?.available_ccys ?? []
@@ -229,7 +265,7 @@ export class Session {
 
   /** Milliseconds until `tick` must run to complete a cut, or undefined. */
   settleInMs(now: number): number | undefined {
-    if (this.unsettledSince === undefined) return undefined
+    if (this.unsettledSince === undefined || this.isRestating) return undefined
     return Math.max(1, Math.min(this.lastChangeAt + SETTLE_MS, this.unsettledSince + SETTLE_MS_MAX) - now)
   }
 
@@ -239,7 +275,7 @@ export class Session {
    * more has come for a while: the other channels had nothing to say.
    */
   private settle(now: number, isFit = false): void {
-    if (this.unsettledSince === undefined) return
+    if (this.unsettledSince === undefined || this.isRestating) return
     const { channels, ccy } = this.feed
     const versions = this.feed.followed.map((channel) => channels[channel]?.version)
     const version = Math.max(...versions.map((v) => v ?? -1))

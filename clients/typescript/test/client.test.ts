@@ -179,7 +179,7 @@ describe('client', () => {
     const cuts = client.cuts()
     await gateway.until(() => gateway.sockets.length === 1)
     expect(gateway.queries).toEqual(['/ws?ccy=BTC&channels=surface%2Cfit%2Cstatus&rate_ms=1000&fly=half'])
-    gateway.say(status(), surface({ version: 10 }), fit({ version: 10 }))
+    gateway.say(status(), surface({ version: 10, conventions: { ...surface().conventions, fly: 'half' } }), fit({ version: 10 }))
     expect(Object.keys(await next(cuts))).toEqual(expect.arrayContaining(['surface', 'fit']))
     expect(client.view().connection.state).toBe('live')
     client.choose({ delta: 'premium_adjusted', rateMs: 50 })
@@ -188,6 +188,9 @@ describe('client', () => {
     gateway.sockets[0]?.close(1012)
     await gateway.until(() => gateway.sockets.length === 2)
     expect(gateway.queries[1]).toBe('/ws?ccy=BTC&channels=surface%2Cfit%2Cstatus&rate_ms=50&delta=premium_adjusted&fly=half')
+    client.choose({ delta: null })
+    await gateway.until(() => gateway.sockets.length === 3)
+    expect(gateway.queries[2]).toBe('/ws?ccy=BTC&channels=surface%2Cfit%2Cstatus&rate_ms=50&fly=half')
   })
 
   it('carries an API key in a header and as a subprotocol', async () => {

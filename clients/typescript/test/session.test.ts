@@ -135,6 +135,52 @@ describe('cuts', () => {
   })
 })
 
+describe('conventions', () => {
+  const conventions = { ...surface().conventions, delta: 'premium_adjusted' } as const
+
+  it('are asked for at once; nothing is shown until both channels have come in them [W34]', () => {
+    const session = live(1000)
+    expect(session.choose({ delta: 'premium_adjusted' }, 1100)).toEqual([{ type: 'subscribe', conventions: { delta: 'premium_adjusted' } }])
+    expect(stateAt(session, 1101)).toBe('resyncing')
+    const before = session.view(1101).cut
+    // on their way when the choice was made: a patch, and snapshots after a pause
+    say(session, surfacePatch(2, { [EXPIRY]: { atm_vol: 46 } }), 1110)
+    say(session, surface({ version: 11 }), 1111)
+    say(session, tenors({ version: 11 }), 1112)
+    say(session, fit({ seq: 2, version: 11 }), 1113)
+    say(session, surface({ version: 12, conventions }), 1120)
+    session.tick(1120 + 10 * SETTLE_MS)
+    expect(session.view(1900).cut).toBe(before)
+    expect(session.settleInMs(1900)).toBeUndefined()
+    say(session, tenors({ version: 12 }), 1901)
+    say(session, fit({ seq: 3, version: 12 }), 1902)
+    expect(session.view(1903)).toMatchObject({ connection: { state: 'live' }, cut: { version: 12, surface: { conventions }, tenors: { version: 12 } } })
+  })
+
+  it('chosen to and fro: snapshots of a choice that was taken back are dropped', () => {
+    const session = live(1000)
+    session.choose({ delta: 'premium_adjusted' }, 1100)
+    session.choose({ delta: 'forward' }, 1101)
+    session.choose({ delta: 'premium_adjusted' }, 1102)
+    for (const message of [surface({ version: 11, conventions }), tenors({ version: 11 }), surface({ version: 11 }), tenors({ version: 11 })]) say(session, message, 1200)
+    expect(session.view(1300)).toMatchObject({ connection: { state: 'resyncing' } })
+    for (const message of [surface({ version: 12, conventions }), tenors({ version: 12 }), fit({ seq: 2, version: 12 })]) say(session, message, 1400)
+    expect(session.view(1401)).toMatchObject({ connection: { state: 'live' }, cut: { version: 12, surface: { conventions } } })
+  })
+
+  it('the server’s own again takes a new connection, and so does a choice while none is open', () => {
+    const session = live(1000)
+    expect(session.choose({}, 1100)).toEqual([])
+    expect(session.choose({ fly: 'half' }, 1100)).toHaveLength(1)
+    expect(session.choose({ fly: 'half' }, 1101)).toEqual([])
+    expect(session.choose({ fly: null }, 1102)).toBeUndefined()
+    expect(session.query()).toEqual({ ccy: 'BTC' })
+    session.closed(1200, 0.5)
+    expect(session.choose({ fly: 'full', delta: 'forward' }, 1300)).toBeUndefined()
+    expect(session.query()).toEqual({ ccy: 'BTC', delta: 'forward', fly: 'full' })
+  })
+})
+
 describe('currency', () => {
   it('switching drops the other currency at once', () => {
     const session = live(1000)
