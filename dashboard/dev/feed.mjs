@@ -9,7 +9,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { parseArgs } from 'node:util'
 import { WebSocketServer } from 'ws'
-import { CURRENCIES, Market, status, VENUES } from './market.mjs'
+import { CURRENCIES, Market, OWN, status, VENUES } from './market.mjs'
 
 const { values } = parseArgs({
   options: { port: { type: 'string', default: '8791' }, static: { type: 'string', default: 'dist' }, seed: { type: 'string', default: '1' }, every: { type: 'string', default: '200' }, scenario: { type: 'string', default: 'usual' }, still: { type: 'string' } },
@@ -75,6 +75,7 @@ server.on('upgrade', (request, socket, head) => {
   sockets.handleUpgrade(request, socket, head, (client) => {
     const ccy = url.searchParams.get('ccy') ?? 'BTC'
     client.ccy = markets.has(ccy) ? ccy : 'BTC'
+    client.choice = { delta: url.searchParams.get('delta') ?? OWN.delta, fly: url.searchParams.get('fly') ?? OWN.fly }
     client.send(JSON.stringify(statusNow()))
     snapshot(client, CHANNELS)
     client.on('message', (data) => heard(client, String(data)))
@@ -96,7 +97,7 @@ function malformed() {
 }
 
 function snapshot(client, channels) {
-  const all = markets.get(client.ccy).snapshots()
+  const all = markets.get(client.ccy).snapshots(client.choice)
   for (const channel of channels) if (all[channel]) client.send(JSON.stringify(all[channel]))
 }
 
@@ -124,6 +125,12 @@ function heard(client, text) {
       client.send(JSON.stringify({ type: 'pong', schema: 1, ts: Date.now(), ...(message.id === undefined ? {} : { id: message.id }) }))
       break
     case 'subscribe':
+      if (message.conventions === undefined) break
+      client.choice = { ...client.choice, ...message.conventions }
+      snapshot(client, ['surface'])
+      // apart, as they may come over a slow line
+      setTimeout(() => snapshot(client, ['tenors']), 100)
+      break
     case 'unsubscribe':
       break
     default:
@@ -144,17 +151,16 @@ function statusNow() {
 function cycle() {
   for (const [ccy, market] of markets) {
     if (fault === 'silent' || (fault === 'delist' && ccy === 'ETH')) continue
-    const frames = (STILL === undefined ? market.step(Date.now()) : market.rest()).map((message) => {
-      if (fault === 'gap' && message.type === 'svi_surface_patch' && [...sockets.clients].some((client) => client.ccy === ccy)) {
-        fault = ''
-        return undefined
-      }
-      return JSON.stringify(message)
-    })
-    for (const client of sockets.clients) {
-      if (client.ccy !== ccy) continue
-      if (client.bufferedAmount > 1e6) continue
-      for (const frame of frames) if (frame) client.send(frame)
+    if (STILL === undefined) market.step(Date.now())
+    else market.rest()
+    const followers = [...sockets.clients].filter((client) => client.ccy === ccy && client.bufferedAmount <= 1e6)
+    const isGap = fault === 'gap' && followers.length > 0 && market.moved.some(([channel]) => channel === 'surface')
+    if (isGap) fault = ''
+    const frames = new Map()
+    for (const client of followers) {
+      const key = JSON.stringify(client.choice)
+      if (!frames.has(key)) frames.set(key, market.messages(client.choice).filter(({ type }) => !isGap || type !== 'svi_surface_patch').map((message) => JSON.stringify(message)))
+      for (const frame of frames.get(key)) client.send(frame)
     }
   }
 }

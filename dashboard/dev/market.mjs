@@ -68,7 +68,8 @@ function normalCdf(x) {
 
 const variance = ({ a, b, rho, m, sigma }, k) => a + b * (rho * (k - m) + Math.hypot(k - m, sigma))
 
-function nodeAt(params, delta) {
+function nodeAt(params, delta, convention = 'forward') {
+  if (convention === 'premium_adjusted') return adjustedNodeAt(params, delta)
   let k = 0
   const up = normalInverse(delta > 0 ? delta : 1 + delta)
   for (let i = 0; i < 40; i += 1) {
@@ -76,6 +77,27 @@ function nodeAt(params, delta) {
     k = 0.5 * k + 0.5 * (deviation / 2 - up) * deviation
   }
   return k
+}
+
+/** Where e^k N(d2) of a call, right of its maximum, or e^k N(−d2) of a put is this much; undefined where it never is. */
+function adjustedNodeAt(params, delta) {
+  const side = Math.sign(delta)
+  const at = (k) => {
+    const deviation = Math.sqrt(variance(params, k))
+    return Math.exp(k) * normalCdf(side * (-k / deviation - deviation / 2))
+  }
+  const reach = 8 * Math.sqrt(variance(params, 0))
+  const ks = Array.from({ length: 801 }, (_, i) => reach * (i / 400 - 1))
+  // from the money's far side outwards: the last crossing is the one of an option out of the money
+  const inside = side > 0 ? ks.findLastIndex((k) => at(k) > delta) : ks.findIndex((k) => at(k) > -delta)
+  let [near, far] = [ks[inside], ks[inside + side]]
+  if (near === undefined || far === undefined) return undefined
+  for (let i = 0; i < 50; i += 1) {
+    const middle = (near + far) / 2
+    if (at(middle) > Math.abs(delta)) near = middle
+    else far = middle
+  }
+  return (near + far) / 2
 }
 
 /** g(k) of a slice: below zero where its density is. */
@@ -117,6 +139,30 @@ function label(expiry) {
   return `${String(date.getUTCDate()).padStart(2, '0')}${MONTHS[date.getUTCMonth()]}${String(date.getUTCFullYear()).slice(2)}`
 }
 
+/** The conventions that this feed publishes in unless a client asks for others. */
+export const OWN = { delta: 'forward', fly: 'full' }
+
+/** Risk reversals and flies of node vols. The market strangle stands in for the real one: a little above the mean of the wings. */
+function spreads(vols, fly) {
+  const reached = DELTAS.filter((d) => vols[`${d}C`] !== undefined && vols[`${d}P`] !== undefined)
+  const flies = {
+    full: (call, put) => call + put - 2 * vols.ATMF,
+    half: (call, put) => (call + put) / 2 - vols.ATMF,
+    market_strangle: (call, put) => (call + put) / 2 + 0.01 * Math.abs(call - put) - vols.ATMF,
+  }
+  return {
+    risk_reversals: Object.fromEntries(reached.map((d) => [name('RR', d), round(vols[`${d}C`] - vols[`${d}P`], 3)])),
+    flies: Object.fromEntries(reached.map((d) => [name('FLY', d), round(flies[fly](vols[`${d}C`], vols[`${d}P`]), 3)])),
+  }
+}
+
+const STREAMS = [
+  ['surface', 'svi_surface_patch', 'smiles'],
+  ['levels', 'smile_levels_patch', 'levels'],
+  ['tenors', 'svi_tenor_patch', 'tenors'],
+  ['through', 'svi_through_patch', 'cells'],
+]
+
 /** One currency's market. `step(now)` moves it; `snapshots()` and `patches` are wire messages. */
 export class Market {
   constructor(ccy, { seed = 1, now, epoch = 'dev-1', scenario = 'usual' }) {
@@ -141,8 +187,9 @@ export class Market {
       state: this.scenario.faults && i === days.length - 1 ? 'held' : 'fitted',
       i,
     }))
+    this.inOthers = new WeakMap()
     this.dirty = new Set(this.slices.map((slice) => slice.i))
-    this.state = { conventions: { delta: 'forward', fly: 'full', atm: 'forward', day_count: 'ACT/365', expiry_time: '08:00 UTC' }, smiles: {}, levels: {}, tenors: {}, cells: {} }
+    this.state = { conventions: { ...OWN, atm: 'forward', day_count: 'ACT/365', expiry_time: '08:00 UTC' }, smiles: {}, levels: {}, tenors: {}, cells: {} }
     this.build()
   }
 
@@ -171,29 +218,7 @@ export class Market {
     const params = this.params(slice, tau)
     const forward = round(this.spot * Math.exp(0.045 * tau), 2)
     const vol = (k) => 100 * Math.sqrt(variance(params, k) / tau)
-    const nodes = {}
-    for (const node of NODES) {
-      const target = node === 'ATMF' ? 0.5 : (node.endsWith('P') ? -1 : 1) * (Number.parseInt(node, 10) / 100)
-      const k = node === 'ATMF' ? 0 : nodeAt(params, target)
-      const at = round(vol(k), 3)
-      const far = Math.abs(target) < 0.1
-      const spread = (0.35 + 0.5 * far + 0.6 / Math.sqrt(days + 0.3)) * (1 + 0.2 * ((slice.i * 7 + node.length) % 3))
-      const isExtrapolated = slice.i > 8 && far && node.endsWith('P')
-      nodes[node] = {
-        option_type: target < 0 ? 'P' : 'C',
-        target_delta: target,
-        delta: node === 'ATMF' ? round(normalCdf(Math.sqrt(variance(params, 0)) / 2), 5) : target,
-        delta_error: round(1e-7, 9),
-        log_moneyness: round(k, 6),
-        strike: round(forward * Math.exp(k), 2),
-        vol: at,
-        ...(isExtrapolated ? {} : { bid_vol: round(at - spread, 3), ask_vol: round(at + spread, 3) }),
-        quotes: isExtrapolated ? 0 : 2 + ((slice.i + node.length * 3) % 7),
-        ...(isExtrapolated ? {} : { age_ms: 100 * Math.round(2 + 40 * this.rand()) }),
-        is_extrapolated: isExtrapolated,
-      }
-    }
-    const of = (node) => nodes[node].vol
+    const nodes = this.nodes(slice, params, { days, tau, forward })
     const reasons = slice.state === 'held' ? ['fewer than 6 usable quotes: last good fit held'] : []
     return {
       expiry: slice.expiry,
@@ -204,14 +229,63 @@ export class Market {
       atm: forward,
       atm_vol: round(vol(0), 3),
       params,
-      risk_reversals: Object.fromEntries(DELTAS.map((d) => [name('RR', d), round(of(`${d}C`) - of(`${d}P`), 3)])),
-      flies: Object.fromEntries(DELTAS.map((d) => [name('FLY', d), round(of(`${d}C`) + of(`${d}P`) - 2 * of('ATMF'), 3)])),
+      ...spreads(Object.fromEntries(Object.entries(nodes).map(([node, { vol: at }]) => [node, at])), OWN.fly),
       nodes,
       variance_swap_vol: round(vol(0) * 1.08, 3),
       variance_swap_extrapolated: round(0.01 + 0.02 * (slice.i % 4), 3),
       certificate: this.certificate(slice, params),
       fit: { state: slice.state, rmse: round(0.18 + 0.05 * ((slice.i * 3) % 5), 3), cost_rmse: round(0.01 * (slice.i % 4), 3), cost_inside: round(0.004 * (slice.i % 3), 4), reasons },
     }
+  }
+
+  nodes(slice, params, { days, tau, forward }, convention = OWN.delta) {
+    const nodes = {}
+    for (const node of NODES) {
+      const target = node === 'ATMF' ? 0.5 : (node.endsWith('P') ? -1 : 1) * (Number.parseInt(node, 10) / 100)
+      const k = node === 'ATMF' ? 0 : nodeAt(params, target, convention)
+      if (k === undefined) continue
+      const at = round(100 * Math.sqrt(variance(params, k) / tau), 3)
+      const far = Math.abs(target) < 0.1
+      const spread = (0.35 + 0.5 * far + 0.6 / Math.sqrt(days + 0.3)) * (1 + 0.2 * ((slice.i * 7 + node.length) % 3))
+      const isExtrapolated = slice.i > 8 && far && node.endsWith('P')
+      nodes[node] = {
+        option_type: target < 0 ? 'P' : 'C',
+        target_delta: target,
+        delta: node === 'ATMF' ? round(normalCdf(((convention === 'forward' ? 1 : -1) * Math.sqrt(variance(params, 0))) / 2), 5) : target,
+        delta_error: round(1e-7, 9),
+        log_moneyness: round(k, 6),
+        strike: round(forward * Math.exp(k), 2),
+        vol: at,
+        ...(isExtrapolated ? {} : { bid_vol: round(at - spread, 3), ask_vol: round(at + spread, 3) }),
+        quotes: isExtrapolated ? 0 : 2 + ((slice.i + node.length * 3) % 7),
+        ...(isExtrapolated ? {} : { age_ms: 100 * (2 + ((slice.i * 11 + node.length * 5) % 40)) }),
+        is_extrapolated: isExtrapolated,
+      }
+    }
+    return nodes
+  }
+
+  /** The state in other conventions; what did not change of it is the same object again. */
+  restated({ delta, fly }, state = this.state) {
+    if (delta === OWN.delta && fly === OWN.fly) return state
+    const key = `${delta}|${fly}`
+    const smiles = {}
+    for (const [expiry, smile] of Object.entries(state.smiles)) {
+      const known = this.inOthers.get(smile) ?? {}
+      this.inOthers.set(smile, known)
+      const slice = this.slices.find((one) => one.expiry === Number(expiry))
+      if (smile.params) {
+        known[key] ??= (() => {
+          const nodes = this.nodes(slice, smile.params, { days: smile.days, tau: smile.tau, forward: smile.atm }, delta)
+          return { ...smile, ...spreads(Object.fromEntries(Object.entries(nodes).map(([node, { vol }]) => [node, vol])), fly), nodes }
+        })()
+      } else known[key] ??= smile
+      smiles[expiry] = known[key]
+    }
+    const fitted = Object.fromEntries(Object.entries(smiles).filter(([, smile]) => smile.params))
+    const rows = this.tenorRows(fitted, fly)
+    const tenors = Object.fromEntries(Object.entries(rows).map(([tenor, row]) => [tenor, { ...row, forward: state.tenors[tenor].forward }]))
+    return { ...state, conventions: { ...state.conventions, delta, fly }, smiles, tenors }
   }
 
   /** What holds of the parameters, over the range that the page draws. */
@@ -281,7 +355,7 @@ export class Market {
     return out
   }
 
-  tenorRows(smiles) {
+  tenorRows(smiles, fly = OWN.fly) {
     const list = Object.values(smiles)
     const rows = {}
     if (list.length === 0) return rows
@@ -291,15 +365,14 @@ export class Market {
       const left = list[Math.max(0, (after < 0 ? list.length : after) - 1)]
       const t = right.days === left.days ? 0 : Math.min(1, Math.max(0, (days - left.days) / (right.days - left.days)))
       const mix = (x, y) => round(x + (y - x) * t, 3)
-      const vols = Object.fromEntries(NODES.map((node) => [node, mix(left.nodes[node].vol, right.nodes[node].vol)]))
+      const vols = Object.fromEntries(NODES.filter((node) => left.nodes[node] && right.nodes[node]).map((node) => [node, mix(left.nodes[node].vol, right.nodes[node].vol)]))
       rows[tenor] = {
         label: tenor,
         days,
         tau: significant(days / 365),
         forward: round(this.spot * Math.exp((0.045 * days) / 365), 2),
         atm_vol: vols.ATMF,
-        risk_reversals: Object.fromEntries(DELTAS.map((d) => [`RR${two(d)}`, round(vols[`${d}C`] - vols[`${d}P`], 3)])),
-        flies: Object.fromEntries(DELTAS.map((d) => [`FLY${two(d)}`, round(vols[`${d}C`] + vols[`${d}P`] - 2 * vols.ATMF, 3)])),
+        ...spreads(vols, fly),
         vols,
         is_extrapolated: days < list[0].days || days > list.at(-1).days,
         method: days < list[0].days ? 'scaled_slice' : days > list.at(-1).days ? 'shifted_slice' : 'linear_total_variance',
@@ -383,8 +456,8 @@ export class Market {
   }
 
   /** The wire messages that hold the whole state. */
-  snapshots() {
-    const { conventions, smiles, levels, tenors, cells } = this.state
+  snapshots(choice = OWN) {
+    const { conventions, smiles, levels, tenors, cells } = this.restated(choice)
     const index = Object.keys(smiles).length > 0 ? { vol_index_30d: round(110 * CURRENCIES[this.ccy].level, 3) } : {}
     return {
       surface: { ...this.envelope('surface', 'svi_surface_snapshot'), conventions, ...index, smiles },
@@ -426,7 +499,9 @@ export class Market {
   rest() {
     this.version += 1
     this.seq.fit += 1
-    return [this.fit()]
+    this.moved = []
+    this.told = this.fit()
+    return this.messages()
   }
 
   /** Moves the market and returns the cycle's messages. */
@@ -440,24 +515,19 @@ export class Market {
       slice.lift = 0.98 * slice.lift + this.gauss() * 0.0006
       slice.skew = 0.98 * slice.skew + this.gauss() * 0.003
     }
-    const before = this.state
+    this.before = this.state
     this.build()
     this.version += 1
-    const out = []
-    for (const [channel, type, key] of [
-      ['surface', 'svi_surface_patch', 'smiles'],
-      ['levels', 'smile_levels_patch', 'levels'],
-      ['tenors', 'svi_tenor_patch', 'tenors'],
-      ['through', 'svi_through_patch', 'cells'],
-    ]) {
-      const patch = diff(before[key], this.state[key])
-      if (!patch) continue
-      this.seq[channel] += 1
-      out.push({ ...this.envelope(channel, type), [key]: patch })
-    }
-    this.seq.fit += 1
-    out.push(this.fit())
-    return out
+    this.moved = STREAMS.filter(([, , key]) => diff(this.before[key], this.state[key]))
+    for (const [channel] of [...this.moved, ['fit']]) this.seq[channel] += 1
+    this.told = this.fit()
+    return this.messages()
+  }
+
+  /** The last cycle's messages, in a client's conventions. */
+  messages(choice = OWN) {
+    const [before, after] = [this.restated(choice, this.before), this.restated(choice)]
+    return [...this.moved.map(([channel, type, key]) => ({ ...this.envelope(channel, type), [key]: diff(before[key], after[key]) ?? {} })), this.told]
   }
 }
 

@@ -70,16 +70,107 @@ test('every cell of both grids, by expiry', async () => {
   await page.close()
 })
 
-test('every cell by tenor, and other conventions and units as Settings say', async () => {
-  const { page, version, said } = await frozen('?rows=tenor&rr=put&fly=half&unit=decimal')
+test('every cell by tenor, and other signs and units as Settings say', async () => {
+  const { page, version, said } = await frozen('?rows=tenor&rr=put&unit=decimal')
   const cells = await settledCells(page, version)
   for (const row of Object.values(said.tenors.tenors)) {
     for (const name of RR) assert.equal(cells[`rr:${row.label}:${name}`].text, shown(-row.risk_reversals[name] / 100, 4, true), `${row.label} ${name}`)
-    const half = ((row.vols['25C'] + row.vols['25P']) / 2 - row.atm_vol) / 100
-    assert.equal(cells[`fly:${row.label}:FLY25`].text, shown(half, 4, true))
+    assert.equal(cells[`fly:${row.label}:FLY25`].text, shown(row.flies.FLY25 / 100, 4, true))
     assert.equal(cells[`rr:${row.label}:25P`].text, shown(row.vols['25P'] / 100, 4))
     if (row.is_extrapolated) assert.equal(cells[`rr:${row.label}:25P`].flag, 'extrapolated')
   }
+  await page.close()
+})
+
+/** The words that each convention is said in, where its numbers are. */
+const WORDS = { forward: 'forward delta', premium_adjusted: 'premium-adjusted delta', full: 'call + put − 2 ATM', half: '(call + put) ÷ 2 − ATM', market_strangle: 'market strangle − ATM' }
+
+test('a convention chosen in Settings: the numbers of that variant with its name, at once, never mixed with another', async () => {
+  const page = await open(at.browser, `${at.url}/`)
+  await live(page)
+  await wholeMarket(page)
+  // every frame of the switch is looked at: all numbers of both grids against the surface and the words on screen
+  await page.evaluate((words) => {
+    const seen = { frames: 0, compared: 0, mixed: [], conventions: new Set() }
+    window.seen = seen
+    const look = () => {
+      const { cut } = window.__derivasys.state()
+      const { delta, fly } = cut.surface.conventions
+      const said = Object.fromEntries(['rr', 'fly'].map((kind) => [kind, document.querySelector(`[data-testid=${kind}-grid] thead`).innerText]))
+      const sameFrame = (kind) => [...document.querySelectorAll(`[data-cell^="${kind}:"][data-cell$="25"]`)].map((cell) => [cell, cut.surface.smiles[cell.dataset.cell.split(':')[1]]]).filter(([cell, smile]) => smile.nodes && cell.dataset.version === String(cut.version))
+      for (const [kind, field, column] of [['rr', 'risk_reversals', 'RR25'], ['fly', 'flies', 'FLY25']]) {
+        for (const [cell, smile] of sameFrame(kind)) {
+          const wanted = `${smile[field][column] < 0 ? '−' : '+'}${Math.abs(smile[field][column]).toFixed(2)}`
+          seen.compared += 1
+          if (cell.firstElementChild.textContent !== wanted && Math.abs(smile[field][column]) >= 0.005) seen.mixed.push(`${cell.dataset.cell} ${cell.firstElementChild.textContent} for ${wanted}`)
+        }
+        if (!said[kind].includes(words[delta])) seen.mixed.push(`${kind} says ${said[kind]} for ${delta}`)
+      }
+      // the tenors' flies are of the convention that the surface names
+      const { atm_vol: atm, vols, flies } = cut.tenors.tenors['1M']
+      const mean = (vols['25C'] + vols['25P']) / 2 - atm
+      if ((fly === 'full' && Math.abs(flies.FLY25 - 2 * mean) > 0.002) || (fly === 'half' && Math.abs(flies.FLY25 - mean) > 0.002)) seen.mixed.push(`tenors of another convention than ${fly}`)
+      if (!said.fly.includes(words[fly])) seen.mixed.push(`the flies say ${said.fly} for ${fly}`)
+      seen.conventions.add(`${delta} ${fly}`)
+      seen.frames += 1
+      requestAnimationFrame(() => setTimeout(look))
+    }
+    look()
+  }, WORDS)
+  await page.keyboard.press(',')
+  const settings = page.getByTestId('settings')
+  for (const [button, address, wanted] of [
+    ['premium-adjusted', /delta=premium_adjusted/, ['premium_adjusted', 'full']],
+    ['market strangle − ATM', /fly=market_strangle/, ['premium_adjusted', 'market_strangle']],
+    ['(C + P) ÷ 2 − ATM', /fly=half/, ['premium_adjusted', 'half']],
+  ]) {
+    await settings.getByRole('button', { name: button, exact: true }).click()
+    await page.waitForURL(address)
+    await page.waitForFunction(([delta, fly]) => {
+      const { conventions } = window.__derivasys.state().cut.surface
+      return conventions.delta === delta && conventions.fly === fly
+    }, wanted)
+  }
+  // what one sees of a variant that another client follows as well
+  const other = await follow(at.url, 'BTC', { delta: 'premium_adjusted', fly: 'half' })
+  await page.keyboard.press('Escape')
+  for (let tries = 0; ; tries += 1) {
+    await page.keyboard.press(' ')
+    await page.locator('[data-testid=header-version][data-frozen]').waitFor()
+    const version = Number(await page.getByTestId('header-version').getAttribute('data-version'))
+    const said = other.at(version)
+    if (said?.surface && said.fit?.version === version) {
+      const cells = await settledCells(page, version)
+      for (const smile of Object.values(said.surface.smiles)) {
+        for (const [name, node] of Object.entries(smile.nodes ?? {})) assert.equal(cells[`rr:${smile.expiry}:${name}`].text, shown(node.vol, 2), `${smile.label} ${name}`)
+        for (const [name, value] of Object.entries(smile.flies ?? {})) assert.equal(cells[`fly:${smile.expiry}:${name}`].text, shown(value, 2, true), `${smile.label} ${name}`)
+        for (const [name, value] of Object.entries(smile.risk_reversals ?? {})) assert.equal(cells[`rr:${smile.expiry}:${name}`].text, shown(value, 2, true), `${smile.label} ${name}`)
+      }
+      const tenor = await page.getByTestId('glance-tenor').innerText()
+      assert.ok(tenor.includes(shown(said.tenors.tenors['1M'].risk_reversals.RR25, 2, true)) && tenor.includes('premium-adjusted'), tenor)
+      for (const id of ['rr', 'fly', 'nodes', 'flydelta']) assert.match(await page.getByTestId(`panel-chart-${id}`).innerText(), /premium-adjusted delta/, id)
+      break
+    }
+    assert.ok(tries < 20, 'no frozen version was found among the messages')
+    await page.keyboard.press(' ')
+    await page.waitForTimeout(150)
+  }
+  await page.keyboard.press(' ')
+  // the server's own again
+  await page.keyboard.press(',')
+  for (const button of await settings.getByRole('button', { name: 'server’s own' }).all()) await button.click()
+  await page.waitForFunction(() => {
+    const { delta, fly } = window.__derivasys.state().cut.surface.conventions
+    return delta === 'forward' && fly === 'full'
+  })
+  await live(page)
+  assert.doesNotMatch(page.url(), /delta=|fly=/)
+  const seen = await page.evaluate(() => ({ ...window.seen, conventions: [...window.seen.conventions] }))
+  assert.deepEqual(seen.mixed, [])
+  assert.deepEqual(seen.conventions, ['forward full', 'premium_adjusted full', 'premium_adjusted market_strangle', 'premium_adjusted half', 'forward half'])
+  assert.ok(seen.frames > 20 && seen.compared > 400, `${seen.frames} frames, ${seen.compared} numbers`)
+  other.close()
+  noErrors(page)
   await page.close()
 })
 

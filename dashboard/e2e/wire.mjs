@@ -15,8 +15,8 @@ function merge(target, patch) {
 const CHANNEL = { svi_surface: 'surface', smile_levels: 'levels', svi_tenor: 'tenors', svi_through: 'through' }
 
 /** Follows a currency; `at(version)` is what the messages up to a version say, each channel by its own last one. */
-export async function follow(url, ccy) {
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws?ccy=${ccy}`)
+export async function follow(url, ccy, conventions = {}) {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws?${new URLSearchParams({ ccy, ...conventions })}`)
   const history = new Map()
   let now = {}
   socket.on('message', (text) => {

@@ -36,7 +36,7 @@ describe.each(['BTC', 'ETH'] as const)('development feed, %s', (ccy) => {
     expect(new Set(messages.map((message) => message.type)).size).toBe(9)
   })
 
-  it('snapshot + patches = snapshot', () => {
+  it.each([undefined, { delta: 'premium_adjusted', fly: 'market_strangle' }] as const)('snapshot + patches = snapshot, in conventions %o', (choice) => {
     const market = new Market(ccy, { seed: 6, now: NOW })
     let state = initialState(ccy)
     const take = (messages: ServerMessage[]) => {
@@ -46,10 +46,15 @@ describe.each(['BTC', 'ETH'] as const)('development feed, %s', (ccy) => {
         state = step.state
       }
     }
-    take(Object.values(market.snapshots()))
-    for (let i = 1; i <= 30; i += 1) take(market.step(NOW + 200 * i))
+    take(Object.values(market.snapshots(choice)))
+    for (let i = 1; i <= 30; i += 1) {
+      market.step(NOW + 200 * i)
+      const messages = market.messages(choice)
+      for (const message of messages) check(message, DEFINITIONS[message.type])
+      take(messages)
+    }
     let direct = initialState(ccy)
-    for (const message of Object.values(market.snapshots())) direct = reduce(direct, JSON.parse(JSON.stringify(message))).state
+    for (const message of Object.values(market.snapshots(choice))) direct = reduce(direct, JSON.parse(JSON.stringify(message))).state
     const { surface, levels, tenors, through } = state.channels
     // a channel that had nothing to say in the last cycle keeps its own version
     expect({ ...surface, version: 0, ts: 0 }).toEqual({ ...direct.channels.surface, version: 0, ts: 0 })

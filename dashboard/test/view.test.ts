@@ -11,6 +11,8 @@ describe('view in the address', () => {
       axis: 'delta' as const,
       theme: 'light' as const,
       surface: 'sd' as const,
+      delta: 'premium_adjusted' as const,
+      fly: 'market_strangle' as const,
       hiddenVenues: ['okx', 'bybit'],
       hiddenSeries: { ...DEFAULTS.hiddenSeries, rr: ['RR10'], nodes: ['27MAR26'] },
       tables: ['rr', 'smiles'],

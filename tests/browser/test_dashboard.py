@@ -19,15 +19,17 @@ TIMEOUT_MS = 30_000
 class Listener:
     """A second client of the same rate class: it gets the very bytes that the page gets."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, conventions: dict[str, str]) -> None:
         self.url = url
+        self.conventions = conventions
         self.smiles: dict[tuple[str, int], dict] = {}
         """State of the surface by currency and version."""
 
     async def run(self) -> None:
         state: dict = {}
         async with connect(self.url, max_size=None) as client:
-            await client.send('{"type":"subscribe","ccys":["BTC","ETH"],"channels":["surface"]}')
+            wanted = {"ccys": ["BTC", "ETH"], "channels": ["surface"], "conventions": self.conventions}
+            await client.send(orjson.dumps({"type": "subscribe", **wanted}).decode())
             async for text in client:
                 message = orjson.loads(text)
                 if message["type"] == "svi_surface_snapshot":
@@ -40,8 +42,8 @@ class Listener:
 
 
 @contextlib.asynccontextmanager
-async def listening(up: Up):
-    listener = Listener(up.ws)
+async def listening(up: Up, **conventions: str):
+    listener = Listener(up.ws, conventions)
     task = asyncio.create_task(listener.run())
     try:
         yield listener
@@ -76,11 +78,12 @@ def rows(page, kind: str = "rr"):
     return page.locator(f'[data-testid="{kind}-grid"] tbody tr')
 
 
-async def cells(page) -> list[dict]:
-    """Return every cell of the risk-reversal grid, read in one moment."""
+async def cells(page, kind: str = "rr") -> list[dict]:
+    """Return every cell of a grid, read in one moment."""
     found = await page.evaluate(
-        """() => [...document.querySelectorAll('[data-testid="rr-grid"] td[data-cell]')].map(cell => ({
-            name: cell.dataset.cell, version: Number(cell.dataset.version), text: cell.textContent.trim()}))"""
+        """kind => [...document.querySelectorAll(`[data-testid="${kind}-grid"] td[data-cell]`)].map(cell => ({
+            name: cell.dataset.cell, version: Number(cell.dataset.version), text: cell.textContent.trim()}))""",
+        kind,
     )
     assert found
     return found
@@ -92,8 +95,8 @@ def shown(value: float, decimals: int, *, sign: bool = False) -> str:
 
 
 def expected(smile: dict, column: str) -> str:
-    if column.startswith("RR"):
-        return shown(smile["risk_reversals"][column], 2, sign=True)
+    if column.startswith(("RR", "FLY")):
+        return shown(smile["risk_reversals" if column.startswith("RR") else "flies"][column], 2, sign=True)
     return shown(smile["nodes"][column]["vol"], 2)
 
 
@@ -128,6 +131,33 @@ async def test_every_cell_shows_the_value_of_the_message_of_its_version(page, up
                     return
             await asyncio.sleep(0.1)
         raise AssertionError(f"only {compared} cells could be compared")
+
+
+async def test_other_conventions_are_the_server_s_numbers_in_them_without_a_reload(page, up):
+    await expect(rows(page)).to_have_count(12)
+    await page.keyboard.press(",")
+    for name in ("premium-adjusted", "market strangle − ATM"):
+        await page.get_by_test_id("settings").get_by_role("button", name=name, exact=True).click()
+    await page.keyboard.press("Escape")
+    await expect(page.locator('[data-testid="fly-grid"] thead')).to_contain_text(
+        "market strangle − ATM, premium-adjusted delta"
+    )
+    async with listening(up, delta="premium_adjusted", fly="market_strangle") as listener:
+        for kind, spreads in (("rr", "risk_reversals"), ("fly", "flies")):
+            compared = 0
+            for _ in range(40):
+                now = await cells(page, kind)
+                smiles = listener.smiles.get(("BTC", now[0]["version"]))
+                if smiles is not None and len({cell["version"] for cell in now}) == 1:
+                    for cell in now:
+                        _, expiry, column = cell["name"].split(":")
+                        smile = smiles[expiry]
+                        if column in smile[spreads] or column in smile["nodes"]:
+                            assert cell["text"] == expected(smile, column), cell
+                            compared += 1
+                    break
+                await asyncio.sleep(0.1)
+            assert compared > 12 * 20, f"only {compared} cells of {kind} could be compared"
 
 
 async def test_every_panel_shows_the_same_version(page):

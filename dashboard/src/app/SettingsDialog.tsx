@@ -6,14 +6,15 @@ import { CHOICES, type ChoiceKey, type Choices, DEFAULT_SETTINGS, type LimitKey 
 import { useView } from './view'
 
 const GROUPS: readonly (readonly [title: string, note: string, choices: readonly ChoiceKey[], limits: readonly LimitKey[]])[] = [
-  ['Conventions', 'How spreads are said. Worked out here from the published node vols; the server’s own convention stays the default.', ['fly', 'rr'], []],
+  ['Conventions', 'Deltas and flies come from the server in the convention chosen, from the same fit; headings say which is on screen.', ['delta', 'fly', 'rr'], []],
   ['Units', 'Times are UTC, prices in quote currency, strikes in quote currency a coin.', ['unit', 'digits'], []],
   ['When an expiry is trusted', 'Certificates must hold whatever stands here.', [], ['min.inside', 'max.rmse', 'min.used', 'max.gap', 'max.age']],
   ['Quotes through the fit', 'What the matrix shows and counts.', ['excess', 'fee'], ['min.excess', 'min.money', 'min.size', 'min.held', 'max.quote']],
 ]
 
 const WORDS: { readonly [K in ChoiceKey]: { label: string; options: Readonly<Record<Choices[K], string>> } } = {
-  fly: { label: 'Fly', options: { published: 'as published', full: 'C + P − 2 ATM', half: '(C + P) ÷ 2 − ATM' } },
+  delta: { label: 'Delta of the nodes', options: { published: 'server’s own', forward: 'forward', premium_adjusted: 'premium-adjusted' } },
+  fly: { label: 'Fly', options: { published: 'server’s own', full: 'C + P − 2 ATM', half: '(C + P) ÷ 2 − ATM', market_strangle: 'market strangle − ATM' } },
   rr: { label: 'Risk reversal', options: { call: 'call − put', put: 'put − call' } },
   unit: { label: 'Vols in', options: { points: 'points: 44.18', decimal: 'decimals: 0.4418' } },
   digits: { label: 'Decimals of a vol point', options: { '1': '1', '2': '2', '3': '3' } },

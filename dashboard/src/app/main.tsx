@@ -4,13 +4,17 @@ import './theme.css'
 import { feed } from '../data/feed'
 import { App } from './App'
 import { exposeState } from './expose'
+import { conventionsWanted } from './settings'
 import { patient } from './patient'
 import { startTheme } from './theme'
 import { mirrorToUrl, useView } from './view'
 
 startTheme()
 mirrorToUrl()
-feed.start(useView.getState().ccy)
+feed.start(useView.getState().ccy, conventionsWanted(useView.getState()))
+useView.subscribe((view, before) => {
+  if (view.delta !== before.delta || view.fly !== before.fly) feed.choose(conventionsWanted(view))
+})
 // the server may not have the currency that the address asks for, or no longer
 feed.subscribe('connection', () => {
   const { ccy } = feed.view()

@@ -1,7 +1,9 @@
 /** Conventions, units and thresholds of what is shown: each with its choices or its bounds. Their words are in ui/Limit and SettingsDialog. */
 
 export const CHOICES = {
-  fly: { fallback: 'published', options: ['published', 'full', 'half'] },
+  // of the stream: the server states the same surface in each of them, `published` is its own way
+  delta: { fallback: 'published', options: ['published', 'forward', 'premium_adjusted'] },
+  fly: { fallback: 'published', options: ['published', 'full', 'half', 'market_strangle'] },
   rr: { fallback: 'call', options: ['call', 'put'] },
   unit: { fallback: 'points', options: ['points', 'decimal'] },
   digits: { fallback: '2', options: ['1', '2', '3'] },
@@ -11,6 +13,11 @@ export const CHOICES = {
 
 export type ChoiceKey = keyof typeof CHOICES
 export type Choices = { [K in ChoiceKey]: (typeof CHOICES)[K]['options'][number] }
+
+/** What to ask of the server; null is its own convention. */
+export function conventionsWanted({ delta, fly }: Pick<Choices, 'delta' | 'fly'>) {
+  return { delta: delta === 'published' ? null : delta, fly: fly === 'published' ? null : fly }
+}
 
 /** Bounds and steps of the thresholds. */
 export const LIMITS = {

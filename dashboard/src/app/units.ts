@@ -33,5 +33,5 @@ export function volUnit(): string {
 
 /** Changes when numbers must be written anew though no data came. */
 export function useUnits(): string {
-  return useView(({ unit, digits, fly, rr }) => `${unit}${digits}${fly}${rr}`)
+  return useView(({ unit, digits, rr }) => `${unit}${digits}${rr}`)
 }

@@ -5,7 +5,7 @@
 import { useSyncExternalStore } from 'react'
 import { Recent } from '../lib/quantiles'
 import { type Cut, mergePatch, type View } from '@derivasys/client'
-import { emptyView, type FromWorker, type ToWorker } from './protocol'
+import { type Conventions, emptyView, type FromWorker, type ToWorker } from './protocol'
 
 /** Milliseconds from the arrival of a version's last message to its numbers in the page. */
 export const arrivalToPaint = new Recent(512)
@@ -63,12 +63,16 @@ export const feed = {
     refreshedAt = now
     post({ kind: 'refresh' })
   },
-  start(ccy: string): void {
+  /** Other conventions of deltas and flies: the panels keep what they show until all of it has come. */
+  choose(conventions: Conventions): void {
+    post({ kind: 'choose', conventions })
+  },
+  start(ccy: string, conventions: Conventions): void {
     worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'feed' })
     worker.addEventListener('message', (event: MessageEvent<FromWorker>) => receive(event.data))
     latest = emptyView(ccy)
     asked = ccy
-    post({ kind: 'start', base: location.origin, ccy })
+    post({ kind: 'start', base: location.origin, ccy, conventions })
     addEventListener('online', () => post({ kind: 'online', online: true }))
   },
   /** Takes a view as the worker would bring it; for tests. */

@@ -1,9 +1,13 @@
 /** What page and worker say to each other. The page pulls: the worker announces once and then waits. */
-import type { View } from '@derivasys/client'
+import type { Choice, View } from '@derivasys/client'
+
+/** Of the stream; null is the server's own. */
+export type Conventions = Required<Pick<Choice, 'delta' | 'fly'>>
 
 export type ToWorker =
-  | { kind: 'start'; base: string; ccy: string }
+  | { kind: 'start'; base: string; ccy: string; conventions: Conventions }
   | { kind: 'select'; ccy: string }
+  | { kind: 'choose'; conventions: Conventions }
   | { kind: 'pull' }
   /** What came cannot be drawn: snapshots, please. */
   | { kind: 'refresh' }

@@ -1,12 +1,14 @@
 /** The client in a worker: the page announces nothing to it but what the user chose, and pulls when it paints. */
 import { Client, diffPatch, type View } from '@derivasys/client'
-import { emptyView, type FromWorker, type ToWorker } from './protocol'
+import { type Conventions, emptyView, type FromWorker, type ToWorker } from './protocol'
 
 let client: Client | undefined
 let sent: View = emptyView('')
 let announced = false
 
 const say = (message: FromWorker) => self.postMessage(message)
+
+const chosen = ({ delta, fly }: Conventions) => ({ ...(delta && { delta }), ...(fly && { fly }) })
 
 function announce(): void {
   if (announced) return
@@ -21,12 +23,16 @@ self.addEventListener('message', (event: MessageEvent<ToWorker>) => {
       sent = emptyView(message.ccy)
       client = new Client(message.base, {
         ccy: message.ccy,
+        ...chosen(message.conventions),
         onChange: announce,
         onConfig: ({ build }) => say({ kind: 'config', build }),
       })
       break
     case 'select':
       client?.select(message.ccy)
+      break
+    case 'choose':
+      client?.choose(message.conventions)
       break
     case 'refresh':
       client?.refresh()

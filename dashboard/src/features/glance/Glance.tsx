@@ -4,6 +4,7 @@ import { useUnits, vol as volText, volSigned } from '../../app/units'
 import { useView } from '../../app/view'
 import { feed, useFeed } from '../../data/feed'
 import { days, MISSING, strike } from '../../lib/format'
+import { DELTA_WORDS, sayingOf } from '../rrfly/rows'
 import { smilesInOrder } from '../smiles/order'
 import { venueMark } from '../../lib/colour'
 import { venuesOf } from '../smiles/venues'
@@ -64,16 +65,22 @@ function Tenor() {
   const text = useFeed('cut', () => {
     const row = feed.cut()?.tenors?.tenors[TENOR]
     const skew = row?.risk_reversals?.RR25
-    return [volText(row?.atm_vol), volSigned(rr === 'put' && skew !== undefined ? 0 - skew : skew), row?.is_extrapolated ? 'extrapolated' : ''].join('|')
+    return [volText(row?.atm_vol), volSigned(rr === 'put' && skew !== undefined ? 0 - skew : skew), sayingWords(), row?.is_extrapolated ? 'extrapolated' : ''].join('|')
   })
-  const [atm, skew, note] = text.split('|')
+  const [atm, skew, saying, note] = text.split('|')
   return (
     <Tile name="30-day tenor (1M)" testId="glance-tenor" label="Show the fixed tenors" onClick={() => useView.setState({ rows: 'tenor' })}>
       <small>ATM</small> <b>{atm}</b>
       <small>RR25</small> <b>{skew}</b>
+      <small>{saying}</small>
       {note ? <em>{note}</em> : null}
     </Tile>
   )
+}
+
+function sayingWords(): string {
+  const { rr, delta } = sayingOf(feed.cut())
+  return `${rr === 'put' ? 'put − call' : 'call − put'}, ${DELTA_WORDS[delta]}`
 }
 
 function trusts(): { smile: Smile; trust: Trust }[] {

@@ -5,6 +5,10 @@ import { FLY_EDGES, RR_EDGES } from '../../lib/heat'
 import { STEPS } from '../through/model'
 import styles from './Guide.module.css'
 
+const DELTA_TEXT = {
+  forward: 'forward: N(d₁) of a call, N(d₁) − 1 of a put',
+  premium_adjusted: 'premium-adjusted, that of an option paid for in coin: eᵏ·N(d₂) of a call, −eᵏ·N(−d₂) of a put',
+}
 const FLY_TEXT = {
   full: 'call + put − 2 × at the money',
   half: '(call + put) ÷ 2 − at the money',
@@ -124,20 +128,20 @@ function Method() {
 function Conventions() {
   useFeed('cut', () => feed.cut()?.surface?.conventions)
   const conventions = feed.cut()?.surface?.conventions
-  const { rr, fly, unit } = useView()
+  const { rr, unit } = useView()
   return (
     <Chapter id="conventions">
-      <p>As the server publishes them; Settings (the comma key) changes how spreads and vols are said, and the address keeps it.</p>
+      <p>Of the numbers on screen. Settings (the comma key) asks the server for others, from the same fit, and the address keeps it.</p>
       <Terms>
         <Term name="Delta">
-          {conventions ? conventions.delta.replace('_', '-') : '–'}: N(d₁) of a call, N(d₁) − 1 of a put, on the smile’s own vol at that strike. Nodes 5P … 40P and 40C … 5C are where an option has that
+          {conventions ? DELTA_TEXT[conventions.delta] : '–'}, on the smile’s own vol at that strike. Nodes 5P … 40P and 40C … 5C are where an option has that
           delta.
         </Term>
         <Term name="At the money">{conventions?.atm ?? '–'}: strike equal to the forward, k = 0.</Term>
         <Term name="Risk reversal">
           {rr === 'put' ? 'vol of the put − vol of the call' : 'vol of the call − vol of the put'} at the same delta. {rr === 'put' ? 'Positive' : 'Negative'}: puts are dearer.
         </Term>
-        <Term name="Fly">{FLY_TEXT[fly === 'published' ? (conventions?.fly ?? 'full') : fly]}: how much dearer the wings are than the middle.</Term>
+        <Term name="Fly">{FLY_TEXT[conventions?.fly ?? 'full']}: how much dearer the wings are than the middle.</Term>
         <Term name="Time">{conventions?.day_count ?? '–'}, seconds counted, to {conventions?.expiry_time ?? '–'} of the expiry. Axes of time are in days. All clock times are UTC.</Term>
         <Term name="Units">{unit === 'decimal' ? 'Vols as decimals: 0.4418 means 44.18 %.' : 'Vols in vol points: 44.18 means 44.18 %.'} Prices in quote currency, sizes in coins.</Term>
       </Terms>

@@ -6,7 +6,7 @@ import type { Node } from '@derivasys/client'
 import { age, fixed, MISSING, price, signed, strike, tiny } from '../../lib/format'
 import { legsOf, targetDelta } from '@derivasys/client'
 import styles from './CellTip.module.css'
-import { flyShown, type GridKind, isExtrapolated, placeOf, type Row, rowsOf, type Saying, sayingOf, valueOf } from './rows'
+import { DELTA_WORDS, type GridKind, isExtrapolated, placeOf, type Row, rowsOf, type Saying, sayingOf, spreadWords, valueOf } from './rows'
 
 export interface TipTarget {
   row: string
@@ -35,22 +35,19 @@ export default function CellTip({ target, kind, rows }: { target: TipTarget; kin
         </span>
         <b>{headline(row, column, saying)}</b>
       </p>
-      <Body row={row} column={column} delta={cut.surface?.conventions.delta ?? 'forward'} />
+      <Body row={row} column={column} delta={saying.delta} />
       <Remarks row={row} column={column} />
       <p className={styles.foot}>
-        {volUnit()} · {cut.surface?.conventions.delta === 'premium_adjusted' ? 'premium-adjusted delta' : 'forward delta'} · v {cut.version}
+        {volUnit()} · {DELTA_WORDS[saying.delta]} · v {cut.version}
       </p>
     </div>,
     document.body,
   )
 }
 
-const FLIES = { full: 'C + P − 2 ATM', half: '(C + P) ÷ 2 − ATM', market_strangle: 'strangle − ATM' }
-
 function titleOf(column: string, saying: Saying): string {
   if (column === 'FWD') return 'forward'
-  if (column.startsWith('RR')) return `${column}, ${saying.rr === 'put' ? 'put − call' : 'call − put'}`
-  if (column.startsWith('FLY')) return `${column}, ${FLIES[flyShown(saying)]}`
+  if (column.startsWith('RR') || column.startsWith('FLY')) return `${column}, ${spreadWords(column.startsWith('RR') ? 'rr' : 'fly', saying).split(', ')[0]}`
   if (column === 'ATMVOL' || column === 'ATMF') return 'at the money'
   return column
 }

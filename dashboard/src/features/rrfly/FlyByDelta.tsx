@@ -5,7 +5,7 @@ import { feed } from '../../data/feed'
 import { apart } from '../../ui/days'
 import { Chart } from '../../ui/SeriesChart'
 import { drawable, headOf } from './charts'
-import { sayingOf, spreadColumns, valueOf } from './rows'
+import { sayingOf, spreadColumns, spreadWords, valueOf } from './rows'
 
 /** Fly against delta, one line an expiry: how convex the smile is on its way out. */
 export function FlyByDelta() {
@@ -18,7 +18,7 @@ export function FlyByDelta() {
       id="flydelta"
       structure={`flydelta${rows}${units}`}
       look={{ scaleX: { time: false }, axisX: { splits: () => deltas, filter: apart, values: (_plot: uPlot, splits: (number | null)[]) => splits.map((delta) => (delta === null ? '' : `${delta}Δ`)) }, zero: true, isVol: true }}
-      head={() => headOf('fly', rows, 'Flies by delta')}
+      head={() => headOf('fly', rows, 'Flies by delta', spreadWords('fly', sayingOf(feed.cut())))}
       body={() => {
         const saying = sayingOf(feed.cut())
         return {

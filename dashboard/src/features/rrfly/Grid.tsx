@@ -9,18 +9,13 @@ import { useFault } from '../../ui/Panel'
 import { GLYPHS, shortfall, tenorTrust, type Trust, trustOf, WORDS } from '../trust/checks'
 import type { TipTarget } from './CellTip'
 import styles from './Grid.module.css'
-import { endFlash, FLASH_MS, paintCell } from './painter'
-import { cellOf, columnsOf, flyShown, type GridKind, PREFIX_COLUMNS, type Row, rowsOf, sayingOf, spreadColumns, valueOf } from './rows'
+import { endFlash, FLASH_MS, forgetCell, paintCell } from './painter'
+import { cellOf, columnsOf, DELTA_WORDS, type GridKind, PREFIX_COLUMNS, type Row, rowsOf, sayingOf, spreadColumns, spreadWords, valueOf } from './rows'
 
 const CellTip = lazy(() => import('./CellTip'))
 
 const HEADS: Record<string, string> = { FWD: 'ATM fwd', ATMVOL: 'ATM vol', ATMF: 'ATM' }
-const RRS = { call: 'Risk reversal: call − put', put: 'Risk reversal: put − call' }
-const FLIES = {
-  full: 'Fly: call + put − 2 × ATM',
-  half: 'Fly: (call + put) ÷ 2 − ATM',
-  market_strangle: 'Fly: market strangle − ATM',
-}
+const SPREADS = { rr: 'Risk reversal', fly: 'Fly' }
 
 /** Changes only when rows come or go or their labels change, not with every number. */
 function structureOf(kind: GridKind, rows: Rows): string {
@@ -34,13 +29,13 @@ export function Grid({ kind }: { kind: GridKind }) {
   const rows = useView((view) => view.rows)
   const sub = useView((view) => view.sub)
   const structure = useFeed('cut', () => structureOf(kind, rows))
-  const fly = useFeed('cut', () => flyShown(sayingOf(feed.cut())))
-  const rr = useView((view) => view.rr)
   const units = useUnits()
+  const spreads = useFeed('cut', () => spreadWords(kind, sayingOf(feed.cut())))
+  const delta = useFeed('cut', () => DELTA_WORDS[sayingOf(feed.cut()).delta])
   const body = useRef<HTMLTableSectionElement>(null)
   const [tip, setTip] = useState<TipTarget | undefined>(undefined)
   const list = rowsOf(feed.cut(), kind, rows)
-  usePainter(body, kind, rows, sub, structure + units)
+  usePainter(body, kind, rows, sub, structure + units, spreads)
   const { onKeyDown, onFocus } = useRoving(body)
 
   const show = useCallback((target: EventTarget | null) => {
@@ -50,7 +45,6 @@ export function Grid({ kind }: { kind: GridKind }) {
   }, [])
   const hide = useCallback(() => setTip(undefined), [])
 
-  const groups = kind === 'fly' ? FLIES[fly] : RRS[rr]
   const columns = columnsOf(kind)
   return (
     <div className={styles.scroll} onScroll={hide}>
@@ -83,10 +77,10 @@ export function Grid({ kind }: { kind: GridKind }) {
               At the money
             </th>
             <th colSpan={spreadColumns(kind).length} scope="colgroup">
-              {groups}, {volUnit()}
+              {SPREADS[kind]}: {spreads}, {volUnit()}
             </th>
             <th colSpan={NODES.length} scope="colgroup">
-              Node vol, {volUnit()}
+              Node vol by {delta}, {volUnit()}
             </th>
           </tr>
           <tr>
@@ -181,16 +175,20 @@ function edgeOf(column: string, kind: GridKind): string | undefined {
 }
 
 /** Paints the numbers of the shown cut into the laid-out cells, at most twenty times a second. */
-function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind: GridKind, rows: Rows, sub: Sub, structure: string) {
+function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind: GridKind, rows: Rows, sub: Sub, structure: string, convention: string) {
   const onFault = useFault()
+  const painted = useRef(convention)
   useEffect(() => {
     const cells = new Map<string, HTMLElement>()
     for (const cell of body.current?.querySelectorAll<HTMLElement>('td[data-cell]') ?? []) cells.set(cell.dataset.cell ?? '', cell)
+    // other numbers, and not a market that moved
+    if (painted.current !== convention) for (const cell of cells.values()) forgetCell(cell)
+    painted.current = convention
     const columns = columnsOf(kind)
     const flashing = new Map<HTMLElement, number>()
     const drawn = new Map<string, { row: Row; version: number }>()
     let timer: ReturnType<typeof setTimeout> | undefined
-    let painted = feed.cut()?.version
+    let timed = feed.cut()?.version
     const endFlashes = () => {
       timer = undefined
       const now = performance.now()
@@ -204,7 +202,6 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
     const paint = (now: number) => {
       const cut = feed.cut()
       if (!cut) return
-      const delta = cut.surface?.conventions.delta
       const saying = sayingOf(cut)
       for (const row of rowsOf(cut, kind, rows)) {
         const before = drawn.get(row.key)
@@ -215,12 +212,12 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
           const cell = cells.get(`${kind}:${row.key}:${column}`)
           if (!cell) continue
           if (isSame) cell.dataset.version = String(cut.version)
-          else if (paintCell(cell, cellOf(row, column, kind, sub, saying, delta), valueOf(row, column, saying), cut.version, now)) flashing.set(cell, now)
+          else if (paintCell(cell, cellOf(row, column, kind, sub, saying), valueOf(row, column, saying), cut.version, now)) flashing.set(cell, now)
         }
       }
       if (flashing.size > 0) timer ??= setTimeout(endFlashes, 150)
-      if (kind === 'rr' && cut.version !== painted) {
-        painted = cut.version
+      if (kind === 'rr' && cut.version !== timed) {
+        timed = cut.version
         if (!feed.isFrozen()) arrivalToPaint.add(Math.max(0, Date.now() - cut.receivedAt))
       }
     }
@@ -233,7 +230,7 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
       handle.remove()
       clearTimeout(timer)
     }
-  }, [body, kind, rows, sub, structure, onFault])
+  }, [body, kind, rows, sub, structure, convention, onFault])
 }
 
 /** One tab stop for the whole grid; the arrow keys move within it. */

@@ -5,7 +5,7 @@ import { fixed } from '../../lib/format'
 import { NODES } from '@derivasys/client'
 import { DAYS_LOOK } from '../../ui/days'
 import { Chart } from '../../ui/SeriesChart'
-import { type GridKind, type Row, rowsOf, sayingOf, spreadColumns, valueOf } from './rows'
+import { type GridKind, type Row, rowsOf, sayingOf, spreadColumns, spreadWords, DELTA_WORDS, valueOf } from './rows'
 
 const EMPTY = 'no fitted expiry to draw'
 
@@ -21,7 +21,7 @@ export function SpreadByDays({ kind }: { kind: GridKind }) {
       look={{ ...DAYS_LOOK, zero: true, isVol: true }}
       head={() => ({
         title: kind === 'rr' ? 'Risk reversals by days to expiry' : 'Flies by days to expiry',
-        note: `${volUnit()}; ${rows === 'expiry' ? 'listed expiries' : 'fixed tenors'}`,
+        note: `${volUnit()}; ${spreadWords(kind, sayingOf(feed.cut()))}; ${rows === 'expiry' ? 'listed expiries' : 'fixed tenors'}`,
         names,
         empty: drawable(kind, rows).length === 0 ? EMPTY : undefined,
       })}
@@ -63,7 +63,7 @@ export function VolByNode() {
           values: (_plot, splits) => splits.map((i) => (i === null ? '' : named(i))),
         },
       }}
-      head={() => headOf('rr', rows, 'Node vol by node')}
+      head={() => headOf('rr', rows, 'Node vol by node', DELTA_WORDS[sayingOf(feed.cut()).delta])}
       body={() => ({
         x: NODES.map((_, i) => i),
         values: drawable('rr', rows).map((row) => NODES.map((node) => row.vols[node])),
@@ -74,9 +74,9 @@ export function VolByNode() {
   )
 }
 
-export function headOf(kind: GridKind, rows: Rows, title: string) {
+export function headOf(kind: GridKind, rows: Rows, title: string, convention: string) {
   const names = drawable(kind, rows).map((row) => row.label)
-  return { title, note: `${volUnit()}; one line each ${rows === 'expiry' ? 'expiry' : 'tenor'}`, names, empty: names.length === 0 ? EMPTY : undefined }
+  return { title, note: `${volUnit()}; ${convention}; one line each ${rows === 'expiry' ? 'expiry' : 'tenor'}`, names, empty: names.length === 0 ? EMPTY : undefined }
 }
 
 export function drawable(kind: GridKind, rows: Rows): Row[] {

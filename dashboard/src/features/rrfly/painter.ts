@@ -47,7 +47,7 @@ export function paintCell(cell: HTMLElement, next: CellText, value: number | und
   return isFlashing
 }
 
-/** Forgets what a cell showed, so that its next number does not flash: after another choice of rows. */
+/** Forgets what a cell showed, so that its next number does not flash: after another choice of conventions. */
 export function forgetCell(cell: HTMLElement): void {
   const before = painted.get(cell)
   if (before) painted.set(cell, { ...before, value: undefined })

@@ -107,42 +107,35 @@ function tenorRow(row: TenorRow, kind: GridKind): Row {
   }
 }
 
-/** How spreads are said: the reader's choice, and what the server publishes. */
-export interface Saying extends Pick<Choices, 'fly' | 'rr'> {
-  published: Conventions['fly']
-}
+/** How a cut's numbers are said: in the conventions that came with them, and with the sign that the reader chose. */
+export type Saying = Pick<Conventions, 'delta' | 'fly'> & Pick<Choices, 'rr'>
 
-/** What the reader chose, for a cut. */
 export function sayingOf(cut: Cut | undefined): Saying {
-  const { fly, rr } = useView.getState()
-  return { fly, rr, published: cut?.surface?.conventions.fly ?? 'full' }
+  const { delta = 'forward', fly = 'full' } = cut?.surface?.conventions ?? {}
+  return { delta, fly, rr: useView.getState().rr }
 }
 
-/** The fly's convention in force on the page. */
-export function flyShown({ fly, published }: Saying): Conventions['fly'] {
-  return fly === 'published' ? published : fly
+export const DELTA_WORDS: Record<Conventions['delta'], string> = { forward: 'forward delta', premium_adjusted: 'premium-adjusted delta' }
+
+/** The conventions of a grid's spreads in words, for headings. */
+export function spreadWords(kind: GridKind, { rr, fly, delta }: Saying): string {
+  const spread = kind === 'rr' ? { call: 'call − put', put: 'put − call' }[rr] : FLY_WORDS[fly]
+  return `${spread}, ${DELTA_WORDS[delta]}`
 }
+
+const FLY_WORDS: Record<Conventions['fly'], string> = { full: 'call + put − 2 ATM', half: '(call + put) ÷ 2 − ATM', market_strangle: 'market strangle − ATM' }
 
 /** The number in a column, or undefined when it is missing. */
 export function valueOf(row: Row, column: string, saying: Saying): number | undefined {
   if (column === 'FWD') return row.forward
   if (column === 'ATMVOL') return row.atmVol
   if (column.startsWith('RR')) return saying.rr === 'put' ? negated(row.spread[column]) : row.spread[column]
-  if (column.startsWith('FLY')) return flyOf(row, column, saying)
+  if (column.startsWith('FLY')) return row.spread[column]
   return row.vols[column]
 }
 
 function negated(value: number | undefined): number | undefined {
   return value === undefined ? undefined : 0 - value
-}
-
-/** A fly in another convention than the published one is worked out from the node vols. */
-function flyOf(row: Row, column: string, saying: Saying): number | undefined {
-  const shown = flyShown(saying)
-  if (shown === saying.published) return row.spread[column]
-  const [put, call] = legsOf(column).map((node) => row.vols[node])
-  if (put === undefined || call === undefined || row.atmVol === undefined) return undefined
-  return shown === 'half' ? (call + put) / 2 - row.atmVol : call + put - 2 * row.atmVol
 }
 
 function isSpread(column: string): boolean {
@@ -174,17 +167,17 @@ export function placeOf(row: Row, node: string, delta = 'forward'): { k?: number
 }
 
 /** What a cell shows. */
-export function cellOf(row: Row, column: string, kind: GridKind, sub: Sub, saying: Saying, delta?: string): CellText {
+export function cellOf(row: Row, column: string, kind: GridKind, sub: Sub, saying: Saying): CellText {
   const value = valueOf(row, column, saying)
   const flag = flagOf(row, column)
   if (column === 'FWD') return { text: price(value), sub: '', heat: 0, flag: '' }
   if (column === 'ATMVOL') return { text: volText(value), sub: '', heat: 0, flag }
   if (isSpread(column)) return { text: volSigned(value), sub: '', heat: heat(value, edgesOf(kind)), flag }
   const above = value === undefined || row.atmVol === undefined ? undefined : value - row.atmVol
-  return { text: volText(value), sub: subOf(row, column, sub, delta), heat: heat(above, RR_EDGES), flag }
+  return { text: volText(value), sub: subOf(row, column, sub, saying.delta), heat: heat(above, RR_EDGES), flag }
 }
 
-function subOf(row: Row, node: string, sub: Sub, delta?: string): string {
+function subOf(row: Row, node: string, sub: Sub, delta: string): string {
   if (sub === 'node') return ''
   const place = placeOf(row, node, delta)
   if (place.k === undefined) return MISSING

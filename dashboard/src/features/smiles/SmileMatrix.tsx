@@ -21,7 +21,7 @@ export function SmileMatrix() {
     <Panel
       id="smiles"
       title="Smiles"
-      note="fitted curve; bid filled, ask hollow, last ×"
+      note={`fitted curve; bid filled, ask hollow, last ×${kind === 'delta' ? '; along forward delta' : ''}`}
       skeletonPx={660}
       empty={list.length === 0 ? 'no expiries on this surface yet' : undefined}
       tools={

@@ -28,7 +28,7 @@ export function SurfacePanel() {
     <Panel
       id="surface"
       title={height === 'vol' ? 'Vol surface' : 'Surface of total variance'}
-      note={height === 'vol' ? 'vol points; drag to turn' : 'σ²τ, no unit; drag to turn'}
+      note={`${height === 'vol' ? 'vol points' : 'σ²τ, no unit'}; ${axis === 'delta' ? 'across forward delta' : 'across standard deviations'}; drag to turn`}
       skeletonPx={SURFACE_PX}
       empty={fitted < 2 ? 'a surface needs two fitted expiries' : undefined}
       tools={
