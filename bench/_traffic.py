@@ -13,13 +13,13 @@ CCYS = ("BTC", "ETH", "SOL", "XRP")
 STEP_NS = 50_000_000
 
 
-def record_traffic(folder: Path, seconds: float, rate: float) -> Recorder:
+def record_traffic(folder: Path, seconds: float, rate: float, ccys: tuple[str, ...] = CCYS) -> Recorder:
     """Record what connectors to the whole listings of four venues receive; `rate` option tickers a second over all."""
-    simulation = Simulation(1, VENUES, CCYS, rate / len(VENUES), faults=(), is_whole=True)
+    simulation = Simulation(1, VENUES, ccys, rate / len(VENUES), faults=(), is_whole=True)
     simulation.lines = [line for line in simulation.lines if not line.is_book]
     recorder = Recorder(folder)
     clock, fetch = simulation.clock, simulation.http
-    numbers = {venue: recorder.open(clock.now_ns(), venue, 0, CCYS) for venue in VENUES}
+    numbers = {venue: recorder.open(clock.now_ns(), venue, 0, ccys) for venue in VENUES}
 
     def listing(name, server, path, query, now_ns):
         status, body, headers = fetch(name, server, path, query, now_ns)

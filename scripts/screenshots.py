@@ -1,4 +1,9 @@
-"""Writes docs/images, by `make screenshots`: the dashboard at desk and phone width, dark and light, seeded."""
+"""Writes docs/images, by `make screenshots`: the dashboard at desk and phone width, dark and light.
+
+All but one show the seeded replay of still_replay.py and come out the same each time; what may differ is what the page
+itself measures (its own latency, the ages in its header, the clock times under its half-hour charts) and the browser's
+fonts. `system-dark` shows the running service on a simulated market: its numbers are measured on this machine.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.service.conftest import Up
+from tests.service.conftest import Served, Up
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SETTLE_MS = 4_000
@@ -30,30 +35,34 @@ PICTURES = (
     ("phone-light", PHONE, "light", "", False),
 )
 """Name, window, theme, where (a page, or `focus`: the front expiry opened), and whether the whole page is taken."""
+LIVE = '[data-testid="header-connection"][data-state="live"]'
 DRAWN = """() => [...document.querySelectorAll('[data-chart], [data-testid^="smile-1"] [data-plot]')]
     .every(chart => chart.dataset.version)"""
 
 
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
-    up = Up("--source", "simulated", "--seed", "1")
+    still = Served([sys.executable, str(Path(__file__).with_name("still_replay.py"))])
+    running = Up("--source", "simulated", "--seed", "1")
     try:
-        up.until(lambda: len(up.get("/surface/latest?ccy=BTC").json()["smiles"]) == 12)
+        running.until(lambda: len(running.get("/surface/latest?ccy=BTC").json()["smiles"]) == 12)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             for name, (width, height), scheme, where, whole in PICTURES:
                 context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
                 context.set_default_timeout(TIMEOUT_MS)
-                shoot(context.new_page(), up.url, name, where, whole)
+                served = running if where == "#/system" else still
+                shoot(context.new_page(), served.url, name, where, whole)
                 context.close()
             browser.close()
     finally:
-        up.stop()
+        running.stop()
+        still.stop()
 
 
 def shoot(page: Page, url: str, name: str, where: str, whole: bool) -> None:
     page.goto(url + (where if where != "focus" else ""))
-    page.wait_for_selector('[data-testid="header-connection"][data-state="live"]')
+    page.wait_for_selector(LIVE)
     page.wait_for_selector("main [data-panel]")
     if where == "focus":
         page.click('[data-testid="rr-grid"] tbody th button')
@@ -69,6 +78,7 @@ def shoot(page: Page, url: str, name: str, where: str, whole: bool) -> None:
             page.wait_for_timeout(SETTLE_MS)
         page.wait_for_function(DRAWN)
     page.wait_for_timeout(SETTLE_MS)
+    page.wait_for_selector(LIVE)
     page.screenshot(path=IMAGES / f"{name}.png")
     squeeze(IMAGES / f"{name}.png")
 

@@ -1,7 +1,7 @@
 // A page on a development feed of its own, and what the tests ask of it.
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
-import { launch, startFeed } from '../scripts/browser.mjs'
+import { launch, startFeed, startReplay } from '../scripts/browser.mjs'
 
 const WAIT_MS = 30_000
 
@@ -28,6 +28,27 @@ export function stage(...feedArgs) {
     stopFeed: () => held.feed.stop(),
     startFeed: async (port) => {
       held.feed = await startFeed(port, ...feedArgs)
+    },
+  }
+}
+
+/** Starts the still replay and a browser for the tests of a file, and ends them. */
+export function replayStage() {
+  const held = {}
+  before(async () => {
+    held.replay = await startReplay()
+    held.browser = await launch()
+  })
+  after(async () => {
+    await held.browser?.close()
+    await held.replay?.stop()
+  })
+  return {
+    get url() {
+      return held.replay.url
+    },
+    get browser() {
+      return held.browser
     },
   }
 }

@@ -21,20 +21,29 @@ export function launch() {
 }
 
 /** Starts the feed, on a free port when it is 0, and resolves to its address and how to end it. */
-export async function startFeed(port, ...more) {
-  const feed = spawn(process.execPath, ['dev/feed.mjs', '--port', String(port), ...more], {
-    cwd: fileURLToPath(new URL('..', import.meta.url)),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+export function startFeed(port, ...more) {
+  return start(process.execPath, ['dev/feed.mjs', '--port', String(port), ...more])
+}
+
+export const PYTHON = fileURLToPath(new URL(process.env.PYTHON ?? '../../.venv/bin/python', import.meta.url))
+
+/** Starts the gateway on a seeded replay that stands still: the same numbers every time. */
+export function startReplay() {
+  return start(PYTHON, ['../scripts/still_replay.py'])
+}
+
+async function start(command, args) {
+  const server = spawn(command, args, { cwd: fileURLToPath(new URL('..', import.meta.url)), stdio: ['ignore', 'pipe', 'inherit'] })
   const said = await new Promise((resolve, reject) => {
-    feed.stdout.once('data', resolve)
-    feed.once('exit', (code) => reject(new Error(`the development feed ended with ${code}`)))
+    server.stdout.once('data', resolve)
+    server.once('error', reject)
+    server.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code}`)))
   })
-  const ended = new Promise((resolve) => feed.once('exit', resolve))
+  const ended = new Promise((resolve) => server.once('exit', resolve))
   return {
-    url: /http:\S+/.exec(String(said))[0],
+    url: /http:\/\/[^\s/]+/.exec(String(said))[0],
     stop: async () => {
-      feed.kill()
+      server.kill()
       await ended
     },
   }

@@ -16,13 +16,10 @@ import pytest
 START_S_MAX = 60.0
 
 
-class Up:
-    """A running `derivasys up` (or another command that serves), as a process of its own."""
+class Served:
+    """A running command that serves and says where, as a process of its own."""
 
-    def __init__(
-        self, *arguments: str, port: int = 0, command: str = "up", environment: dict[str, str] | None = None
-    ) -> None:
-        command = [sys.executable, "-m", "derivasys.cli", command, "--port", str(port), *arguments]
+    def __init__(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -40,11 +37,6 @@ class Up:
             raise AssertionError("did not start: " + "".join(self.output))
         self.port = int(self.url.rstrip("/").rpartition(":")[2])
         self.ws = self.url.replace("http", "ws") + "ws"
-
-    @classmethod
-    def of(cls, command: str, *arguments: str) -> Up:
-        """Return another command that serves, running."""
-        return cls(*arguments, command=command)
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -76,6 +68,20 @@ class Up:
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code
+
+
+class Up(Served):
+    """A running `derivasys up` (or another command that serves)."""
+
+    def __init__(
+        self, *arguments: str, port: int = 0, command: str = "up", environment: dict[str, str] | None = None
+    ) -> None:
+        super().__init__([sys.executable, "-m", "derivasys.cli", command, "--port", str(port), *arguments], environment)
+
+    @classmethod
+    def of(cls, command: str, *arguments: str) -> Up:
+        """Return another command that serves, running."""
+        return cls(*arguments, command=command)
 
 
 @pytest.fixture(scope="module")
