@@ -77,12 +77,13 @@ test('server gone and back: reconnecting, disconnected, what was known stays, li
 })
 
 test('a tab hidden for a minute queues nothing and shows the newest version at once', async () => {
-  // a hidden tab runs no frames: this holds them back until the test lets them go
+  // a hidden tab says so and runs no frames: this holds them back until the test lets them go
   const page = await open(at.browser, at.url, {
     init: () => {
       const real = window.requestAnimationFrame.bind(window)
       const waiting = []
       let isHidden = false
+      Object.defineProperty(document, 'hidden', { get: () => isHidden })
       window.requestAnimationFrame = (callback) => (isHidden ? waiting.push(callback) : real(callback))
       window.hideTab = (next) => {
         isHidden = next

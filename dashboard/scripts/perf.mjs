@@ -26,23 +26,17 @@ function probe() {
   const frames = []
   const pixels = []
   let last
-  let version
   const tick = (now) => {
     if (last !== undefined) frames.push(now - last)
     last = now
-    const cell = document.querySelector('td[data-cell]')
-    const shown = cell?.dataset.version
-    if (shown !== undefined && shown !== version) {
-      version = shown
-      const cut = window.__derivasys.state().cut
-      if (cut && String(cut.version) === shown) {
-        const { receivedAt } = cut
-        // the frame that follows is the one that shows it
-        requestAnimationFrame(() => pixels.push(Date.now() - receivedAt))
-      }
-    }
     requestAnimationFrame(tick)
   }
+  // told in the very frame that writes the version's numbers; the next one shows them
+  const cell = document.querySelector('td[data-cell]')
+  new MutationObserver(() => {
+    const { cut } = window.__derivasys.state()
+    if (String(cut?.version) === cell.dataset.version) requestAnimationFrame(() => pixels.push(Date.now() - cut.receivedAt))
+  }).observe(cell, { attributeFilter: ['data-version'] })
   requestAnimationFrame(tick)
   window.probed = { frames, pixels }
 }

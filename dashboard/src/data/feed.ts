@@ -83,13 +83,16 @@ function post(message: ToWorker): void {
   worker?.postMessage(message)
 }
 
+const pull = () => post({ kind: 'pull' })
+
 function receive(message: FromWorker): void {
   switch (message.kind) {
     case 'dirty':
       if (pulling) return
       pulling = true
-      // a hidden tab runs no frames, so nothing is pulled and nothing queues
-      requestAnimationFrame(() => post({ kind: 'pull' }))
+      // a hidden tab runs no frames, so nothing is pulled and nothing queues; one that is seen need not wait for one
+      if (document.hidden) requestAnimationFrame(pull)
+      else pull()
       break
     case 'view':
       pulling = false
