@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: pods sbom infra-setup infra-test infra-golden up test check setup bench sim soak cluster images perf clean browser types lock format prove screenshots
+.PHONY: browsers pods sbom infra-setup infra-test infra-golden up test check setup bench sim soak cluster images perf clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
@@ -100,7 +100,10 @@ prove: setup  ## the certificate against the independent judge: thousands of ran
 soak: setup  ## ten minutes of clients that come, go and misbehave: memory stays flat (SECONDS=600)
 	DERIVASYS_SOAK_S=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/soak -s
 
-screenshots: setup browser  ## docs/images, from a seeded simulation
+browsers: setup  ## every page in Firefox and WebKit, screenshots in build/browsers (Debian: firefox-esr webkit2gtk-driver xvfb)
+	cd dashboard && node scripts/browsers.mjs ../build/browsers
+
+screenshots: setup browser  ## docs/images, from a seeded replay
 	$(BIN)/python scripts/screenshots.py
 
 format: setup

@@ -26,8 +26,7 @@ try {
     // the code of what lies below the fold is fetched when the first view is up
     await page.waitForTimeout(3500)
     // let every panel come into view once, so that its charts are drawn
-    const bottom = await page.evaluate(() => document.documentElement.scrollHeight)
-    for (let y = 0; y < bottom; y += height / 2) {
+    for (let y = 0; y < (await page.evaluate(() => document.documentElement.scrollHeight)); y += height / 2) {
       await page.evaluate((to) => scrollTo(0, to), y)
       await page.waitForTimeout(250)
     }

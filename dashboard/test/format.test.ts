@@ -26,7 +26,7 @@ describe('numbers', () => {
     expect(price(undefined)).toBe('–')
     expect(tiny(0.0123, 4)).toBe('0.0123')
     expect(tiny(-2.94e-7, 4)).toBe('−2.9e−7')
-    expect(tiny(0, 4)).toBe('0.0000')
+    expect(tiny(0, 4)).toBe('0')
   })
 
   it('shares, counts, work', () => {

@@ -43,7 +43,8 @@ export function strike(value: number | undefined): string {
 /** A small number that must not be mistaken for zero: exponential when fixed decimals would hide it. */
 export function tiny(value: number | undefined, digits: number): string {
   if (!known(value)) return MISSING
-  if (value === 0 || Math.abs(value) >= 5 * 10 ** -digits) return fixed(value, digits)
+  if (value === 0) return '0'
+  if (Math.abs(value) >= 5 * 10 ** -digits) return fixed(value, digits)
   return value.toExponential(1).replaceAll('-', MINUS)
 }
 

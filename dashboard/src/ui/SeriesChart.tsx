@@ -39,7 +39,7 @@ export interface ChartBody {
   xText: (x: number) => string
   format: (value: number | undefined) => string
   /** What the drawn range shows, in words: "no crossings". */
-  remark?: { text: string; isBad: boolean }
+  remark?: { text: string; verdict: 'good' | 'care' | 'bad' }
   /** Drawn over the lines. */
   marks?: (plot: uPlot) => void
 }
@@ -194,7 +194,7 @@ function Plot(props: PlotProps) {
         drawn.current = body
         if (remark.current && remark.current.textContent !== (body.remark?.text ?? '')) {
           remark.current.textContent = body.remark?.text ?? ''
-          remark.current.dataset.bad = String(body.remark?.isBad ?? false)
+          remark.current.dataset.verdict = body.remark?.verdict ?? ''
         }
         return [body.x, ...body.values] as uPlot.AlignedData
       },

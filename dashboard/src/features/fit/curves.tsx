@@ -53,7 +53,7 @@ export function VarianceByExpiry() {
           format: (value) => (value === undefined ? MISSING : value.toPrecision(4)),
           remark: {
             text: met.length === 0 ? 'No crossing in the range drawn' : `${met.length} crossings: ${met.slice(0, 3).map(({ pair, k }) => `${pair} at k ${signed(k, 3)}`).join('; ')}`,
-            isBad: met.length > 0,
+            verdict: met.length > 0 ? 'bad' : 'good',
           },
           marks: (plot) => ring(plot, met),
         }
@@ -126,7 +126,7 @@ export function ButterflyByExpiry() {
           values: list.map((slice) => SD_STEPS.map((sd) => g(slice.params, sd * slice.deviation))),
           xText: sdText,
           format: (value) => signed(value, 3),
-          remark: { text: found.length === 0 ? 'Nowhere negative in the range drawn' : `Negative: ${said.join('; ')}`, isBad: found.length > 0 },
+          remark: { text: found.length === 0 ? 'Nowhere negative in the range drawn' : `Negative: ${said.join('; ')}`, verdict: found.length > 0 ? 'bad' : 'good' },
           marks: (plot) => {
             for (const { slice, region } of found) shade(plot, region[0] / slice.deviation, region[1] / slice.deviation)
           },

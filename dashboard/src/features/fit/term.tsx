@@ -42,7 +42,7 @@ export function TermStructure() {
               `30-day index ${index === undefined ? 'not known: 30 days lie outside the listing' : volText(index)}`,
               ...(far.length > 0 ? [`rests by more than a fifth on strikes nobody quotes: ${far.map((smile) => `${smile.label} ${percent(smile.variance_swap_extrapolated, 0)}`).join(', ')}`] : []),
             ].join('; '),
-            isBad: false,
+            verdict: index === undefined || far.length > 0 ? 'care' : 'good',
           },
           marks: (plot) => (index === undefined ? undefined : diamond(plot, 30, index)),
         }
@@ -81,7 +81,7 @@ export function ParityGap() {
           values: [list.map((smile) => smile.forward?.parity_gap_bp)],
           xText: (x) => `${list.find((smile) => smile.days === x)?.label ?? ''} ${xText(x)}`,
           format: (value) => (value === undefined ? MISSING : `${signed(value, 1)} bp`),
-          remark: { text: disputed.length === 0 ? 'Within two standard errors everywhere' : `Beyond two standard errors: ${disputed.map((smile) => smile.label).join(', ')}`, isBad: disputed.length > 0 },
+          remark: { text: disputed.length === 0 ? 'Within two standard errors everywhere' : `Beyond two standard errors: ${disputed.map((smile) => smile.label).join(', ')}`, verdict: disputed.length > 0 ? 'care' : 'good' },
           marks: (plot) => bars(plot, list),
         }
       }}
@@ -130,7 +130,7 @@ export function Carry() {
       id="carry"
       structure="carry"
       look={{ ...DAYS_LOOK, zero: true, leastY: 2, colour: () => token('--accent') }}
-      head={() => headOf('Carry of the forward', '% a year between neighbouring expiries: ln(F₂/F₁) ÷ (τ₂ − τ₁)', ['carry'], smilesInOrder())}
+      head={() => headOf('Carry of the forward', '% a year from expiry to expiry: ln(F₂/F₁) ÷ (τ₂ − τ₁)', ['carry'], smilesInOrder())}
       body={() => {
         const list = smilesInOrder().filter((smile) => smile.forward !== undefined)
         const later = list.slice(1)

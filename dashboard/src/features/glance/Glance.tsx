@@ -55,7 +55,7 @@ function Index() {
   return (
     <Tile name="30-day index" testId="glance-index">
       <b>{text}</b>
-      <small>variance swap, vp</small>
+      <small>variance swap, vol points</small>
     </Tile>
   )
 }

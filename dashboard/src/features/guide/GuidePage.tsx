@@ -143,7 +143,7 @@ function Conventions() {
         </Term>
         <Term name="Fly">{FLY_TEXT[conventions?.fly ?? 'full']}: how much dearer the wings are than the middle.</Term>
         <Term name="Time">{conventions?.day_count ?? '–'}, seconds counted, to {conventions?.expiry_time ?? '–'} of the expiry. Axes of time are in days. All clock times are UTC.</Term>
-        <Term name="Units">{unit === 'decimal' ? 'Vols as decimals: 0.4418 means 44.18 %.' : 'Vols in vol points: 44.18 means 44.18 %.'} Prices in quote currency, sizes in coins.</Term>
+        <Term name="Units">{unit === 'decimal' ? 'Vols as decimals: 0.4418 means 44.18 %.' : 'Vols in vol points (vp): 44.18 means 44.18 %.'} Prices in quote currency, sizes in coins.</Term>
       </Terms>
     </Chapter>
   )
@@ -169,7 +169,7 @@ function Numbers() {
         <Term name="Carry">growth of the forward between neighbouring expiries: ln(F₂/F₁)/(τ₂ − τ₁), per cent a year.</Term>
         <Term name="Colours">
           eleven fixed steps, edges at {RR_EDGES.join(', ')} vol points ({FLY_EDGES.join(', ')} for flies): risk reversals and flies from zero, node vols from at the money. The same value has the same
-          colour all day. A line over a cell: it just rose; under it: it just fell.
+          colour all day. A line over a cell: it just rose by 0.05 vol points or more (a forward by a basis point); under it: it just fell.
         </Term>
       </Terms>
     </Chapter>

@@ -237,8 +237,9 @@ function Quality() {
   const whole = wholeLatency(feed.view().status)
   const pushed = feed.view().connection.dataAt
   const paint = arrivalToPaint.quantiles()
-  const server = whole ? `${bare(whole[1].p50)} / ${bare(whole[1].p99)}` : MISSING
-  const page = paint ? ` + ${bare(paint.p50)} / ${bare(paint.p99)}` : ''
+  const server = whole ? `server ${bare(whole[1].p50)} / ${bare(whole[1].p99)}` : ''
+  const page = paint ? `page ${bare(paint.p50)} / ${bare(paint.p99)}` : ''
+  const latency = [server, page].filter(Boolean).join(' + ')
   const figures: [name: string, value: string, title: string, key: string][] = [
     ['push', pushed === undefined ? MISSING : age(now - pushed), 'Time since the last surface data came to this page', 'push'],
     ['data', cut?.surface ? `${clock(cut.surface.ts)} UTC` : MISSING, `Time of the data: ${instant(cut?.surface?.ts)}`, 'time'],
@@ -246,7 +247,7 @@ function Quality() {
     ['rmse', fit?.rmse === undefined ? MISSING : `${fixed(fit.rmse, 2)} vp`, 'Root mean square error of the fit over all used quotes, vol points', 'rmse'],
     ['inside', percent(fit?.inside), 'Share of used two-sided quotes between whose bid and ask the fit lies', 'inside'],
     ['fit', millis(fit?.elapsed_ms), 'Time of the whole calibration cycle; not measured in a replay', 'fit'],
-    ['latency p50 / p99', `${server}${page} ms`, `${whole ? `Server: ${whole[0].replaceAll('_', ' ')}` : 'No stage measured yet'}${paint ? '; then this page: from a patch’s arrival to its numbers on screen' : ''}. All stages on the System page`, 'latency'],
+    ['latency p50 / p99', latency ? `${latency} ms` : MISSING, `${whole ? `Server: ${whole[0].replaceAll('_', ' ')}` : 'No stage measured yet'}${paint ? '; then this page: from a patch’s arrival to its numbers on screen' : ''}. All stages on the System page`, 'latency'],
   ]
   return (
     <dl className={styles.quality}>

@@ -9,7 +9,7 @@ import { useFault } from '../../ui/Panel'
 import { GLYPHS, shortfall, tenorTrust, type Trust, trustOf, WORDS } from '../trust/checks'
 import type { TipTarget } from './CellTip'
 import styles from './Grid.module.css'
-import { endFlash, FLASH_MS, forgetCell, paintCell } from './painter'
+import { endFlash, FLASH_LEAST_SHARE, FLASH_LEAST_VP, FLASH_MS, forgetCell, paintCell } from './painter'
 import { cellOf, columnsOf, DELTA_WORDS, type GridKind, PREFIX_COLUMNS, type Row, rowsOf, sayingOf, spreadColumns, spreadWords, valueOf } from './rows'
 
 const CellTip = lazy(() => import('./CellTip'))
@@ -68,7 +68,9 @@ export function Grid({ kind }: { kind: GridKind }) {
         <colgroup>
           <col className={styles.colFirst} />
           <col className={styles.colForward} />
-          <col span={columns.length - 1} />
+          <col />
+          <col span={spreadColumns(kind).length} className={styles.colSpread} />
+          <col span={NODES.length} />
         </colgroup>
         <thead>
           <tr className={styles.groups}>
@@ -212,7 +214,7 @@ function usePainter(body: React.RefObject<HTMLTableSectionElement | null>, kind:
           const cell = cells.get(`${kind}:${row.key}:${column}`)
           if (!cell) continue
           if (isSame) cell.dataset.version = String(cut.version)
-          else if (paintCell(cell, cellOf(row, column, kind, sub, saying), valueOf(row, column, saying), cut.version, now)) flashing.set(cell, now)
+          else if (paintCell(cell, cellOf(row, column, kind, sub, saying), valueOf(row, column, saying), cut.version, now, column === 'FWD' ? FLASH_LEAST_SHARE * (row.forward ?? 0) : FLASH_LEAST_VP)) flashing.set(cell, now)
         }
       }
       if (flashing.size > 0) timer ??= setTimeout(endFlashes, 150)

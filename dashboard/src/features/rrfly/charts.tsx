@@ -21,7 +21,7 @@ export function SpreadByDays({ kind }: { kind: GridKind }) {
       look={{ ...DAYS_LOOK, zero: true, isVol: true }}
       head={() => ({
         title: kind === 'rr' ? 'Risk reversals by days to expiry' : 'Flies by days to expiry',
-        note: `${volUnit()}; ${spreadWords(kind, sayingOf(feed.cut()))}; ${rows === 'expiry' ? 'listed expiries' : 'fixed tenors'}`,
+        note: `${volUnit()}; ${spreadWords(kind, sayingOf(feed.cut()))}`,
         names,
         empty: drawable(kind, rows).length === 0 ? EMPTY : undefined,
       })}
@@ -76,7 +76,7 @@ export function VolByNode() {
 
 export function headOf(kind: GridKind, rows: Rows, title: string, convention: string) {
   const names = drawable(kind, rows).map((row) => row.label)
-  return { title, note: `${volUnit()}; ${convention}; one line each ${rows === 'expiry' ? 'expiry' : 'tenor'}`, names, empty: names.length === 0 ? EMPTY : undefined }
+  return { title, note: `${volUnit()}; ${convention}`, names, empty: names.length === 0 ? EMPTY : undefined }
 }
 
 export function drawable(kind: GridKind, rows: Rows): Row[] {

@@ -38,7 +38,7 @@ export function SmileChart({ expiry, kind, size }: { expiry: string; kind: Axis;
     {
       intervalMs: 200,
       options: () => ({
-        padding: [8, 10, 0, 0],
+        padding: [8, 18, 0, 0],
         pxAlign: false,
         legend: { show: false },
         cursor: {

@@ -21,7 +21,7 @@ export function SmileMatrix() {
     <Panel
       id="smiles"
       title="Smiles"
-      note={`fitted curve; bid filled, ask hollow, last ×${kind === 'delta' ? '; along forward delta' : ''}`}
+      note="fitted curve; bid filled, ask hollow, last ×"
       skeletonPx={660}
       empty={list.length === 0 ? 'no expiries on this surface yet' : undefined}
       tools={
@@ -33,7 +33,7 @@ export function SmileMatrix() {
             options={[
               ['k', 'ln K/F'],
               ['strike', 'Strike'],
-              ['delta', 'Delta'],
+              ['delta', 'Fwd delta'],
               ['sd', 'Std dev'],
             ]}
             onChange={(next) => useView.setState({ axis: next })}

@@ -28,7 +28,7 @@ export function SurfacePanel() {
     <Panel
       id="surface"
       title={height === 'vol' ? 'Vol surface' : 'Surface of total variance'}
-      note={`${height === 'vol' ? 'vol points' : 'σ²τ, no unit'}; ${axis === 'delta' ? 'across forward delta' : 'across standard deviations'}; drag to turn`}
+      note={height === 'vol' ? 'vp; drag to turn' : 'σ²τ; drag to turn'}
       skeletonPx={SURFACE_PX}
       empty={fitted < 2 ? 'a surface needs two fitted expiries' : undefined}
       tools={
@@ -46,7 +46,7 @@ export function SurfacePanel() {
             label="Across"
             value={axis}
             options={[
-              ['delta', 'Delta'],
+              ['delta', 'Fwd delta'],
               ['sd', 'Std dev'],
             ]}
             onChange={(next) => useView.setState({ surface: next })}

@@ -103,9 +103,12 @@ export interface Viewport {
   height: number
 }
 
-/** Pixels per scene unit: the whole turned box fits. */
+/** Beside the box: its labels on both sides, and the colour scale. */
+const BESIDE_PX = 120
+
+/** Pixels per scene unit: the whole turned box fits, with what stands beside it. */
 export function scaleOf({ width, height }: Viewport): number {
-  return Math.min(width / 3.2, height / 2.5)
+  return Math.max(1, Math.min((width - BESIDE_PX) / 3.2, height / 2.5))
 }
 
 /** Orthographic projection: [x, y, depth], nearer is deeper. three's group is turned by the same two angles. */

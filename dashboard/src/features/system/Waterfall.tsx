@@ -13,7 +13,7 @@ export function Waterfall() {
   const whole = steps.reduce((sum, { p50 }) => sum + p50, 0)
   const placed = steps.map((step, i) => ({ step, left: steps.slice(0, i).reduce((sum, { p50 }) => sum + p50, 0) }))
   return (
-    <Panel id="waterfall" title="From exchange to screen" note="median and slow hundredth of each stage, ms, over the last seconds" skeletonPx={300} empty={steps.length === 0 ? 'no stage measured yet' : undefined}>
+    <Panel id="waterfall" title="From exchange to screen" note="each stage over the last seconds" skeletonPx={300} empty={steps.length === 0 ? 'no stage measured yet' : undefined}>
       <div className={styles.scroll} tabIndex={0} role="region" aria-label="From exchange to screen, table">
         <table className={styles.table} data-testid="waterfall">
           <thead>

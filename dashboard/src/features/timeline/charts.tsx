@@ -13,7 +13,7 @@ const LOOK: ChartLook = {
   axisX: { incrs: [2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000], space: 70, values: (_plot, splits) => splits.map((split) => clock(split)) },
 }
 
-const NOTE = 'every 2 s, the last half hour of this page'
+const NOTE = 'every 2 s, the last half hour here'
 
 /** What the latest samples know of: what was gone a minute ago leaves the legend. */
 const NAMED_BY = 30
@@ -21,6 +21,10 @@ const NAMED_BY = 30
 function namesOf(samples: readonly Readonly<Record<string, number>>[]): string[] {
   return [...new Set(samples.flatMap((record) => Object.keys(record)))]
 }
+
+/** Names of the wire as they are said, and back. */
+const spoken = (name: string) => name.replaceAll('_', ' ')
+const unspoken = (name: string) => name.replaceAll(' ', '_')
 
 function headOf(title: string, unit: string, names: string[], length: number): ChartHead {
   return { title, note: `${unit}; ${NOTE}`, names, empty: length < 2 ? 'the first two samples take four seconds' : undefined }
@@ -50,7 +54,7 @@ export function FitErrorOverTime() {
   )
 }
 
-const rejectedNames = () => namesOf(fitsNow().slice(-NAMED_BY).map(({ rejected }) => rejected)).toSorted()
+const rejectedNames = () => namesOf(fitsNow().slice(-NAMED_BY).map(({ rejected }) => rejected)).map(spoken).toSorted()
 
 /** Quotes that the fit did not use, by reason. */
 export function RejectedOverTime() {
@@ -60,7 +64,7 @@ export function RejectedOverTime() {
       structure="rejected"
       look={{ ...LOOK, leastY: 4, rangeY: (_low, high) => [0, 1.1 * Math.max(high, 4)] }}
       head={() => headOf('Quotes not used, over time', 'count by reason', rejectedNames(), fitsNow().length)}
-      body={() => bodyOf(fitsNow(), rejectedNames(), (sample, name) => sample.rejected[name] ?? 0, (value) => count(value))}
+      body={() => bodyOf(fitsNow(), rejectedNames(), (sample, name) => sample.rejected[unspoken(name)] ?? 0, (value) => count(value))}
     />
   )
 }
@@ -80,7 +84,7 @@ export function RatesOverTime() {
   )
 }
 
-const latencyNames = () => namesOf(history.feeds().slice(-NAMED_BY).map(({ latency }) => latency))
+const latencyNames = () => namesOf(history.feeds().slice(-NAMED_BY).map(({ latency }) => latency)).map(spoken)
 
 /** The slow hundredth of each stage. */
 export function LatencyOverTime() {
@@ -90,7 +94,7 @@ export function LatencyOverTime() {
       structure="latency"
       look={{ ...LOOK, rangeY: (_low, high) => [0, 1.1 * Math.max(high, 1)] }}
       head={() => headOf('Latency by stage, p99', 'ms', latencyNames(), history.feeds().length)}
-      body={() => bodyOf(history.feeds(), latencyNames(), (sample, name) => sample.latency[name], (value) => millis(value))}
+      body={() => bodyOf(history.feeds(), latencyNames(), (sample, name) => sample.latency[unspoken(name)], (value) => millis(value))}
     />
   )
 }
