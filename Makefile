@@ -98,7 +98,7 @@ prove: setup  ## the certificate against the independent judge: thousands of ran
 	DERIVASYS_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/property/numerics tests/golden/numerics
 
 soak: setup  ## ten minutes of clients that come, go and misbehave: memory stays flat (SECONDS=600)
-	DERIVASYS_SOAK_S=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/soak -s
+	SOAK_S=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/soak -s
 
 browsers: setup  ## every page in Firefox and WebKit, screenshots in build/browsers (Debian: firefox-esr webkit2gtk-driver xvfb)
 	cd dashboard && node scripts/browsers.mjs ../build/browsers

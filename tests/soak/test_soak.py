@@ -14,14 +14,14 @@ from websockets.exceptions import WebSocketException
 from tests.conformance.wire import TEXT, RawClient, frame
 from tests.service.conftest import Up
 
-SECONDS = float(os.environ.get("DERIVASYS_SOAK_S", "0"))
+SECONDS = float(os.environ.get("SOAK_S", "0"))
 CLIENTS = 60
 LIFE_S_MAX = 8.0
 GROWTH_MB_MAX = 24.0
 """From a third of the run to its end, medians of a tenth of the run each."""
 KINDS = ("follower", "switcher", "stalled", "vanishing", "rude", "http")
 
-pytestmark = pytest.mark.skipif(not SECONDS, reason="`make soak` runs it: DERIVASYS_SOAK_S names its length")
+pytestmark = pytest.mark.skipif(not SECONDS, reason="`make soak` runs it: SOAK_S names its length")
 
 
 def resident_mb(pid: int) -> float:
