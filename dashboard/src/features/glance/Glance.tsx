@@ -142,14 +142,14 @@ function Through() {
     const cut = feed.cut()
     const wanted = entriesOf(cut, view.fee).filter((entry) => isWanted(entry, view))
     const best = wanted.toSorted((left, right) => right.money - left.money)[0]
-    const said = best ? `${best.cell.side === 'bid' ? '▲' : '▼'}${venueMark(best.venue, venuesOf(cut).venues).glyph} ${best.label} ${strike(best.strike)}${best.cell.option_type} ${best.vol === undefined ? MISSING : volSigned(best.vol)} vp` : 'none'
+    const said = best ? `best ${best.cell.side === 'bid' ? '▲' : '▼'}${venueMark(best.venue, venuesOf(cut).venues).glyph} ${best.label} ${strike(best.strike)}${best.cell.option_type} ${best.vol === undefined ? MISSING : volSigned(best.vol)} vp` : 'none passes the filters'
     return `${wanted.length}|${said}`
   })
   const [n, best] = text.split('|')
   return (
     <Tile name={view.fee === 'net' ? 'Quotes through the fit, net of fee' : 'Quotes through the fit, gross'} testId="glance-through" label="Go to the quotes through the fit" onClick={goToThrough}>
       <b>{n}</b>
-      <small>best {best}</small>
+      <small>{best}</small>
     </Tile>
   )
 }
