@@ -24,8 +24,8 @@ from derivasys.wire.state import state_of
 
 Turn = tuple[int, Feed, str]
 """(number of the feed, feed, currency)."""
-YOUNG_EVERY = 20
-"""Turns between two collections of young garbage, made where the loop has time anyway."""
+YOUNG_EVERY, OLD_EVERY = 20, 2000
+"""Turns between two collections of young garbage, and of all of it (some milliseconds, each minute or less)."""
 
 
 class Cycles:
@@ -73,10 +73,18 @@ class Cycles:
 
     async def run(self) -> None:
         """Turn after turn until cancelled."""
-        loop = asyncio.get_running_loop()
         # What exists now lives as long as the process: keep the collector from walking it again and again.
         gc.collect()
         gc.freeze()
+        # Left to itself it would fall into somebody's cycle: it runs between turns instead.
+        gc.disable()
+        try:
+            await self._run()
+        finally:
+            gc.enable()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         due_s = loop.time()
         count = 0
         while True:
@@ -96,8 +104,9 @@ class Cycles:
                 if self._recorder is not None:
                     self._recorder.tick(time.monotonic())
                 count += 1
-                if count % YOUNG_EVERY == 0:
-                    # Here it delays nobody's patch; left to itself it would fall into somebody's cycle.
+                if count % OLD_EVERY == 0:
+                    gc.collect()
+                elif count % YOUNG_EVERY == 0:
                     gc.collect(1)
 
     def _turns(self) -> list[Turn]:

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import shutil
-import zlib
 
 import numpy as np
 import pytest
+from isal import isal_zlib
 from websockets.asyncio.client import connect
 
 from derivasys.config import ROOT
@@ -106,7 +106,7 @@ async def test_nodes_ws(compression):
 async def test_one_compression_serves_every_client(monkeypatch):
     """The same bytes go to all: a second subscriber costs no second compression."""
     made = []
-    real = zlib.compressobj
+    real = isal_zlib.compressobj
     gateway = fresh()
     async with served(handler=gateway) as running:
         url = f"ws://127.0.0.1:{running.port}/ws"
@@ -114,7 +114,7 @@ async def test_one_compression_serves_every_client(monkeypatch):
             for client in (one, two):
                 for _ in (*TABLES, "fit"):
                     await client.recv()
-            monkeypatch.setattr(zlib, "compressobj", lambda *a, **k: made.append(1) or real(*a, **k))
+            monkeypatch.setattr(isal_zlib, "compressobj", lambda *a, **k: made.append(1) or real(*a, **k))
             gateway.publish(state(2))
             assert await one.recv() == await two.recv()
             assert len(made) == 1

@@ -10,11 +10,13 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+from isal import isal_zlib
 from websockets.exceptions import NegotiationError
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 
-LEVEL = 1
-"""zlib's: the loop waits for it. Level 6 makes patches a tenth smaller and takes three times as long."""
+LEVEL = 2
+"""ISA-L's, which takes 3 ns a byte of our patches. zlib's level 1 takes four times as long and leaves a tenth more; its
+level 6 leaves a tenth less and takes seven times as long. The loop waits for it."""
 DEFLATE_BYTES_MIN = 256
 """Shorter messages go uncompressed, which the extension allows message by message."""
 PING_FRAME = b"\x89\x00"
@@ -31,8 +33,8 @@ def deflated_frame(payload: bytes) -> bytes:
     """Return the same message as a compressed frame that any client with permessage-deflate can read."""
     if len(payload) < DEFLATE_BYTES_MIN:
         return text_frame(payload)
-    squeezer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    data = squeezer.compress(payload) + squeezer.flush(zlib.Z_SYNC_FLUSH)
+    squeezer = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = squeezer.compress(payload) + squeezer.flush(isal_zlib.Z_SYNC_FLUSH)
     # The empty block of the flush is implied (RFC 7692, 7.2.1).
     return _frame(_TEXT | _RSV1, data[:-4])
 

@@ -98,7 +98,7 @@ class Gateway:
             self._greet_waiting(ccy)
         sends: list[Callable[[], None]] = []
         frames: dict[tuple[int, bool], bytes] = {}
-        for variant, payloads in feed.publish().items():
+        for variant, payloads in feed.publish(lambda variant: self._followed(ccy, variant)).items():
             sends += self._joined(ccy, variant, payloads, frames)
         return sends
 
@@ -117,6 +117,10 @@ class Gateway:
         """Start closing every connection."""
         for connection in list(self._clients):
             connection.close(code, reason)
+
+    def _followed(self, ccy: str, variant: Variant) -> set[Channel]:
+        shares = self._groups.get((ccy, variant), {})
+        return {channel for (channels, _), members in shares.items() if members for channel in channels}
 
     def _joined(
         self, ccy: str, variant: Variant, payloads: dict[Channel, bytes], frames: dict[tuple[int, bool], bytes]

@@ -8,7 +8,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -23,6 +23,10 @@ __all__ = ["STREAMED", "TABLES", "Feed", "State"]
 
 _Key = tuple[Channel, int, Form, tuple[str | None, str | None] | None]
 _NO_STATE = "no state yet"
+
+
+def _all(_: Variant) -> Collection[Channel]:
+    return STREAMED
 
 
 class _Pace:
@@ -51,6 +55,10 @@ class _Stream:
         """Begin at a state: what was published before is forgotten, seq goes on."""
         self.seq += 1
         self.state, self.payload, self.snapshot = state, None, None
+
+    def stop(self) -> None:
+        """Stand still until somebody follows again."""
+        self.state = self.payload = self.snapshot = None
 
 
 class Feed:
@@ -134,19 +142,27 @@ class Feed:
         kept = {self._key(channel, each) for each in self._active for channel in STREAMED}
         for key, stream in self._streams.items():
             if key not in kept:
-                stream.state = stream.payload = stream.snapshot = None
+                stream.stop()
 
-    def publish(self) -> dict[Variant, dict[Channel, bytes]]:
+    def publish(self, followed: Callable[[Variant], Collection[Channel]] = _all) -> dict[Variant, dict[Channel, bytes]]:
         """Return, for each variant that is due, the payloads by channel that bring it to the newest state.
 
-        Call it once after each `offer`. Variants share streams, and so the very bytes, where they do not differ.
+        Call it once after each `offer`. Variants share streams, and so the very bytes, where they do not differ. A
+        channel of a variant that nobody follows (`followed`) stands still; its next follower begins with a snapshot.
         """
         due = {rate_ms for rate_ms in RATES_MS if self._move(rate_ms)}
         published: dict[Variant, dict[Channel, bytes]] = {}
+        alive: set[_Key] = set()
         for variant in self._active:
             if variant.rate_ms in due:
-                payloads = {channel: self._advance(channel, variant) for channel in STREAMED}
+                channels = followed(variant)
+                wanted = [channel for channel in STREAMED if channel in channels]
+                alive.update(self._key(channel, variant) for channel in wanted)
+                payloads = {channel: self._advance(channel, variant) for channel in wanted}
                 published[variant] = {channel: payload for channel, payload in payloads.items() if payload is not None}
+        for key, stream in self._streams.items():
+            if key[1] in due and key not in alive:
+                stream.stop()
         return {variant: payloads for variant, payloads in published.items() if payloads}
 
     def snapshot(self, variant: Variant, channel: Channel) -> bytes:

@@ -103,6 +103,18 @@ def test_a_newcomer_gets_snapshots_then_patches(bench):  # [W8]
     assert wire.take() == PATCHES
 
 
+def test_what_nobody_follows_is_not_made(bench, monkeypatch):
+    made = []
+    monkeypatch.setattr("derivasys.wire.compact.patch", lambda channel, *states: made.append(channel))
+    wire = bench.join()
+    bench.say(wire, type="unsubscribe", channels=["levels", "tenors", "through"])
+    bench.gateway.publish(state(2))
+    assert made == ["surface"]
+    bench.say(wire, type="subscribe", channels=["tenors"])
+    bench.gateway.publish(state(3))
+    assert made == ["surface", "surface", "tenors"]
+
+
 def test_without_a_wish_the_first_currency_is_shown(bench):
     assert {message["ccy"] for message in bench.join().messages} == {"BTC"}
 

@@ -81,6 +81,33 @@ def test_a_class_without_subscribers_costs_nothing_and_comes_back_current():
     assert (snapshot["seq"], snapshot["smiles"]) == (2, {"x": {"vol": 2.0}})
 
 
+def test_a_channel_without_followers_costs_nothing_and_comes_back_with_a_snapshot():
+    feed = active()
+    variant = Variant(rate_ms=50)
+    feed.update(state(2, 2.0))
+    assert set(feed.publish(lambda _: {"surface"})[variant]) == {"surface"}
+    feed.update(state(3, 3.0))
+    feed.publish(lambda _: {"surface"})
+    snapshot = orjson.loads(feed.snapshot(variant, "levels"))
+    assert (snapshot["seq"], snapshot["version"], snapshot["levels"]) == (2, 3, {"x": {"vol": 3.0}})
+    feed.update(state(4, 4.0))
+    patches = feed.publish(lambda _: {"surface", "levels"})[variant]
+    assert {channel: orjson.loads(patch)["seq"] for channel, patch in patches.items()} == {"surface": 4, "levels": 3}
+
+
+def test_a_stream_that_variants_share_goes_on_while_one_of_them_is_followed():
+    feed = active()
+    plain, expanded = Variant(rate_ms=50), Variant(rate_ms=50, form="expanded")
+    feed.activate(expanded)
+    for version in (2, 3):
+        feed.update(state(version, float(version)))
+        published = feed.publish(lambda variant: {"fit"} if variant == expanded else {"surface"})
+    assert {variant: set(payloads) for variant, payloads in published.items()} == {
+        plain: {"surface"}, expanded: {"fit"},
+    }  # fmt: skip
+    assert orjson.loads(published[expanded]["fit"])["seq"] == 3
+
+
 def test_a_snapshot_is_encoded_once():
     feed = active()
     assert feed.snapshot(Variant(rate_ms=50), "levels") is feed.snapshot(Variant(rate_ms=50), "levels")
