@@ -1,4 +1,4 @@
-"""A real Kafka for the tests: one of our own, or that of KAFKA_BOOTSTRAP_SERVERS. Without Java or Maven they are skipped."""
+"""A real Kafka for the tests: one of our own, or that of KAFKA_BOOTSTRAP_SERVERS; see test_selection.py."""
 
 from __future__ import annotations
 
@@ -20,19 +20,25 @@ VIA = free_ports(1)[0]
 """Port of the relay through which a connector can be cut off; see test_connectors.py."""
 
 
-@pytest.fixture(scope="session")
-def jars_or_skip() -> None:
+GIVEN = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+
+
+def need_own_kafka(why: str) -> None:
+    """Skip where a broker is given, or where Java or Maven is missing; that is an error under CI=true."""
+    if GIVEN:
+        pytest.skip(f"not with the broker of KAFKA_BOOTSTRAP_SERVERS: this test {why}")
     try:
         jars()
-    except KafkaUnavailable as why:
+    except KafkaUnavailable as missing:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"under CI=true the Kafka tests must run: {why}", pytrace=False)
-        pytest.skip(f"Kafka tests are skipped: {why}")
+            pytest.fail(f"under CI=true the Kafka tests must run: {missing}", pytrace=False)
+        pytest.skip(f"Kafka tests are skipped: {missing}")
 
 
 @pytest.fixture(scope="session")
-def broker(jars_or_skip, tmp_path_factory) -> Iterator[Cluster]:
-    """One node of our own, which tests may stop and start."""
+def broker(tmp_path_factory) -> Iterator[Cluster]:
+    """One node of our own, which tests may stop, start and cut off."""
+    need_own_kafka("stops its broker or cuts it off")
     extra = [Listener(name="VIA", protocol="PLAINTEXT", advertised=VIA)]
     with Cluster(tmp_path_factory.mktemp("kafka"), extra=extra) as cluster:
         yield cluster
@@ -40,13 +46,19 @@ def broker(jars_or_skip, tmp_path_factory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def bootstrap(request) -> str:
-    return os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or request.getfixturevalue("broker").bootstrap
+    return GIVEN or request.getfixturevalue("broker").bootstrap
 
 
 @pytest.fixture
-def clients(bootstrap) -> Clients:
-    """Clients of an installation of the test's own, its topics made."""
-    return installation(bootstrap)
+def clients(bootstrap) -> Iterator[Clients]:
+    """Clients of an installation of the test's own, its topics made; they do not stay on a broker that was given."""
+    clients = installation(bootstrap)
+    yield clients
+    if GIVEN:
+        admin = clients.admin()
+        names = [name for name in admin.list_topics(timeout=10).topics if name.startswith(clients.settings.prefix)]
+        for deleted in admin.delete_topics(names).values():
+            deleted.result(10)
 
 
 def installation(bootstrap: str, replication: int = 1, **settings) -> Clients:

@@ -10,7 +10,7 @@ from derivasys.bus import records
 from derivasys.bus.topics import PATCHES, QUOTES, SURFACES, partition_of
 from derivasys.testing.kafka import Cluster
 from derivasys.testing.kafka.market import Market
-from tests.kafka.conftest import PARTITIONS, installation, read_topic
+from tests.kafka.conftest import PARTITIONS, installation, need_own_kafka, read_topic
 from tests.kafka.services import Watch, calibrator, running, until
 
 
@@ -90,7 +90,8 @@ async def test_the_broker_is_killed_and_comes_back(broker, clients):
 
 
 @pytest.fixture(scope="module")
-def three(jars_or_skip, tmp_path_factory):
+def three(tmp_path_factory):
+    need_own_kafka("needs three nodes and kills one")
     with Cluster(tmp_path_factory.mktemp("kafka3"), 3) as cluster:
         yield cluster
 

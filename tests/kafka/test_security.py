@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import subprocess
 import time
 
@@ -12,7 +11,7 @@ from derivasys.bus.clients import Clients
 from derivasys.bus.settings import BusError, BusSettings, from_environment
 from derivasys.testing.kafka import Cluster
 from derivasys.testing.kafka.broker import Listener
-from tests.kafka.conftest import installation, read_topic
+from tests.kafka.conftest import installation, need_own_kafka, read_topic
 
 USER, PASSWORD = "derivasys", "correct-horse-battery"
 
@@ -52,9 +51,8 @@ def keys(folder) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def secure(jars_or_skip, tmp_path_factory):
-    if shutil.which("keytool") is None:
-        pytest.skip("keytool is missing")
+def secure(tmp_path_factory):
+    need_own_kafka("needs doors with TLS, SCRAM and OAuth")
     folder = tmp_path_factory.mktemp("secure")
     login = "org.apache.kafka.common.security"
     scram = Listener(

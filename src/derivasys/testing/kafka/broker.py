@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,6 +31,9 @@ from msgspec import Struct
 
 HERE = Path(__file__).parent
 POM = HERE / "pom.xml"
+JAVA = 17
+"""What Kafka 4 needs."""
+INSTALL = "Debian: apt-get install openjdk-17-jre-headless maven"
 START_S_MAX = 90.0
 STOP_S_MAX = 15.0
 STARTED = "Kafka Server started"
@@ -48,12 +52,12 @@ def cache() -> Path:
 
 def jars() -> Path:
     """Return the folder of Kafka's jars, fetched by Maven the first time. Raises KafkaUnavailable."""
-    for program in ("java", "mvn"):
-        if shutil.which(program) is None and not (program == "mvn" and cache().is_dir()):
-            raise KafkaUnavailable(f"{program} is missing (Debian: apt-get install openjdk-17-jre-headless maven)")
+    _check_java()
     folder = cache()
     if folder.is_dir():
         return folder
+    if shutil.which("mvn") is None:
+        raise KafkaUnavailable(f"mvn is missing ({INSTALL})")
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={partial}"]
     fetched = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -66,6 +70,19 @@ def jars() -> Path:
         # Another process was faster.
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _check_java() -> None:
+    """Raise KafkaUnavailable without Java, with one too old, or one that is but a name: some systems have a stub."""
+    if shutil.which("java") is None:
+        raise KafkaUnavailable(f"java is missing ({INSTALL})")
+    asked = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
+    told = asked.stdout + asked.stderr
+    if asked.returncode:
+        raise KafkaUnavailable(f"java does not run: {told.strip()[:200]}")
+    found = re.search(r'version "(\d+)[\d.]*', told)
+    if found and int(found[1]) < JAVA:
+        raise KafkaUnavailable(f"Java {JAVA} or newer is needed, not {found[0][9:]}")
 
 
 _GIVEN: set[int] = set()
