@@ -75,6 +75,10 @@ class BusSettings(Struct, frozen=True, kw_only=True):
             config["sasl.mechanism"] = self.mechanism
             if self.mechanism == "OAUTHBEARER":
                 provide = token_provider(self.oauth_provider)
+                try:
+                    provide()
+                except Exception as error:  # noqa: BLE001 - its own words; the client would only say timeout
+                    raise BusError(f"KAFKA_OAUTH_PROVIDER {self.oauth_provider}: no token: {error}") from None
                 config["oauth_cb"] = lambda _: provide()
             else:
                 config |= {"sasl.username": self.username, "sasl.password": str(self.password)}
@@ -127,11 +131,14 @@ def _aws_msk_iam() -> TokenProvider:
     """Return a signer of the task role's credentials. See MSK's developer guide, IAM access control, OAUTHBEARER."""
     try:
         signer = importlib.import_module("aws_msk_iam_sasl_signer.MSKAuthTokenProvider")
-        region = importlib.import_module("botocore.session").get_session().get_config_variable("region")
+        session = importlib.import_module("botocore.session").get_session()
     except ImportError:
         raise BusError("KAFKA_OAUTH_PROVIDER aws-msk-iam needs the package aws-msk-iam-sasl-signer-python") from None
+    region = session.get_config_variable("region")
     if not region:
         raise BusError("KAFKA_OAUTH_PROVIDER aws-msk-iam: no region is configured (AWS_DEFAULT_REGION)")
+    if session.get_credentials() is None:
+        raise BusError("KAFKA_OAUTH_PROVIDER aws-msk-iam: no AWS credentials are found")
 
     def provide() -> tuple[str, float]:
         token, expires_ms = signer.generate_auth_token(region)
