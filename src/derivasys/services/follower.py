@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
 from msgspec import Struct
 
 from derivasys.bus import records
@@ -58,6 +58,7 @@ class Follower:
         self._reader = clients.reader()
         self._ends: dict[tuple[str, int], int] = {}
         """Ends, at the start, of partitions not read so far yet."""
+        self._patch_ends: dict[tuple[str, int], int] = {}
         self._wholes: dict[int, dict[str, int]] = {}
         """By partition and currency: when its newest whole state was published, ms. Needed at the start only."""
         self._has_patches = False
@@ -76,7 +77,11 @@ class Follower:
         self._partitions = len(topics[self._surfaces].partitions)
         at = [TopicPartition(self._surfaces, part, OFFSET_BEGINNING) for part in range(self._partitions)]
         at += [TopicPartition(self._status, part, OFFSET_BEGINNING) for part in topics[self._status].partitions]
-        self._ends = self._high([(each.topic, each.partition) for each in at])
+        # Asked before anything is fetched: a question waits behind the fetch that is under way, up to FETCH_WAIT_MS.
+        patches = [TopicPartition(self._patches, part, OFFSET_BEGINNING) for part in range(self._partitions)]
+        ends = self._high(at + patches)
+        self._ends = {key: end for key, end in ends.items() if key[0] != self._patches}
+        self._patch_ends = {key: end for key, end in ends.items() if key[0] == self._patches}
         self._reader.assign(at)
 
     def close(self) -> None:
@@ -161,7 +166,7 @@ class Follower:
             self._wholes.clear()
             return
         self._has_patches = True
-        ends = self._high([(self._patches, part) for part in range(self._partitions)])
+        ends = self._patch_ends
         since = [TopicPartition(self._patches, part, at) for part, at in self._since_ms().items()]
         starts = [] if not since else self._reader.offsets_for_times(since, timeout=CONNECT_S_MAX)
         for at in starts:
@@ -185,11 +190,11 @@ class Follower:
             for part, at_ms in self._wholes.items()
         }
 
-    def _high(self, parts: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    def _high(self, parts: list[TopicPartition]) -> dict[tuple[str, int], int]:
         """Return the ends of partitions that hold anything, as offsets."""
-        ends = {}
-        for topic, part in parts:
-            low, high = self._reader.get_watermark_offsets(TopicPartition(topic, part), timeout=CONNECT_S_MAX)
-            if high > low:
-                ends[topic, part] = high
-        return ends
+        asked = [TopicPartition(at.topic, at.partition, OFFSET_END) for at in parts]
+        ends = self._reader.offsets_for_times(asked, timeout=CONNECT_S_MAX)  # of this "time" they are the ends
+        for at in ends:
+            if at.error is not None:
+                raise KafkaException(at.error)
+        return {(at.topic, at.partition): at.offset for at in ends if at.offset > 0}
