@@ -1,11 +1,14 @@
 """Synthetic currencies of 1,000 instruments on calibrators: what one costs, how many a core carries at 10 Hz, what one more adds.
 
-Costs are processor time of the processes (threads included), so that they hold on a machine that does other things too.
+Costs are processor time of the processes (threads included), so that they hold on a machine that does other things too:
+Kafka, the load and the reader of what is published share the cores with the calibrators, and are told beside them.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import numpy as np
 from confluent_kafka import OFFSET_END, TopicPartition
@@ -20,7 +23,7 @@ from derivasys.testing.kafka.market import LARGE, Market
 CYCLE_MS = 100
 PARTITIONS = 8
 SECONDS = 10.0
-CASES = ((1, 1), (4, 1), (8, 1), (16, 1), (16, 2), (32, 1), (32, 2))
+CASES = ((1, 1), (8, 1), (8, 2), (16, 1), (16, 2), (32, 1), (32, 2))
 """(currencies, calibrators)"""
 SHARE, EVERY_S = 0.05, 0.1
 """Every instrument is quoted once in two seconds: 500 quotes a second and currency."""
@@ -57,6 +60,12 @@ class Versions:
         self._reader.close()
 
 
+def machine_s():
+    """Return the seconds that all cores together have been busy."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
 def case(bootstrap, currencies, calibrators):
     clients = installation(bootstrap, PARTITIONS)
     ccys = spread(currencies, PARTITIONS)
@@ -73,12 +82,18 @@ def case(bootstrap, currencies, calibrators):
             while time.monotonic() < settled:
                 versions.take()
             versions.clear()
-            late = market.late
-            before, began = [cpu_s(each.pid) for each in started], time.monotonic()
+            pids = [each.pid for each in started]
+            rounds, before, began = (
+                market.rounds,
+                [machine_s(), cpu_s(os.getpid()), *map(cpu_s, pids)],
+                time.monotonic(),
+            )
             while time.monotonic() - began < SECONDS:
                 versions.take()
             took = time.monotonic() - began
-            cpu = [cpu_s(each.pid) - was for each, was in zip(started, before, strict=True)]
+            after = [machine_s(), cpu_s(os.getpid()), *map(cpu_s, pids)]
+            machine, load, *cpu = [(now - was) / took for now, was in zip(after, before, strict=True)]
+            quotes = (market.rounds - rounds) * SHARE * LARGE.instruments * currencies / took
             lag = [each.metric("bus_lag") or 0.0 for each in started]
             saturation = [each.metric("cycle_saturation") for each in started]
             owned = [
@@ -89,28 +104,50 @@ def case(bootstrap, currencies, calibrators):
                 )
                 for each in started
             ]
-            late = market.late - late
             versions.close()
     made = sum(len(at) for at in versions.seen.values())
     return {
         "currencies": currencies, "calibrators": calibrators, "share": owned, "hz": round(made / took / currencies, 2),
-        "cpu": [round(each / took, 3) for each in cpu], "cpu_ms_per_surface": round(1000 * sum(cpu) / made, 2),
-        "surfaces_s": round(made / took, 1), "saturation": [round(each, 2) for each in saturation], "lag": lag,
+        "surfaces_s": round(made / took, 1), "quotes_s": round(quotes), "cpu": [round(each, 2) for each in cpu],
+        "cpu_load": round(load, 2), "cpu_rest": round(machine - load - sum(cpu), 2), "cpu_idle": round(os.cpu_count() - machine, 2),
+        "cpu_ms_per_surface": round(1000 * sum(cpu) * took / made, 2), "saturation": [round(each, 2) for each in saturation],
+        "lag": lag, "kb_s_per_currency": round(versions.bytes / took / currencies / 1e3, 1),
         "age_p50_ms": round(float(np.quantile(versions.ages_ms, 0.5)), 1), "age_p99_ms": round(float(np.quantile(versions.ages_ms, 0.99)), 1),
-        "kb_s_per_currency": round(versions.bytes / took / currencies / 1e3, 1), "late_rounds": late,
     }  # fmt: skip
+
+
+def one_more(cases):
+    """Return what a second calibrator added, by number of currencies."""
+    by = {(each["currencies"], each["calibrators"]): each for each in cases}
+    return [
+        {
+            "currencies": count,
+            "surfaces_s": [each["surfaces_s"] for each in pair],
+            "cpu": [round(sum(each["cpu"]), 2) for each in pair],
+            "cpu_ms_per_surface": [each["cpu_ms_per_surface"] for each in pair],
+            "age_p99_ms": [each["age_p99_ms"] for each in pair],
+            "cpu_idle": [each["cpu_idle"] for each in pair],
+        }
+        for count, calibrators in by
+        if calibrators == 2
+        for pair in [(by[count, 1], by[count, 2])]
+    ]
 
 
 def run():
     with kafka() as bootstrap:
         cases = [case(bootstrap, *each) for each in CASES]
     within = [each for each in cases if each["hz"] > 8.5]
-    # Of those that kept their rate, with more than one currency: the cost of the loop itself is then shared.
-    costs = [10.0 / 1000 * each["cpu_ms_per_surface"] for each in within if each["currencies"] >= 4]
+    # Of those that kept their rate, with many currencies on each: the cost of the loop itself is then shared.
+    costs = [
+        10.0 / 1000 * each["cpu_ms_per_surface"] for each in within if each["currencies"] >= 8 * each["calibrators"]
+    ]
     per_currency = float(np.median(costs)) if costs else float("nan")
     return {
         "cases": cases,
+        "one_more": one_more(cases),
         "instruments": LARGE.instruments,
+        "cores": os.cpu_count(),
         "cores_per_currency": round(per_currency, 4),
         "currencies_per_core": round(1 / per_currency, 1),
     }
@@ -118,16 +155,29 @@ def run():
 
 def render(result):
     lines = [
-        "| currencies | calibrators | share | surfaces a second and currency | CPU of each (cores) | CPU ms a surface | newest quote → surface p50 / p99 ms | saturation | kB/s of patches and currency |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| currencies | calibrators | currencies of each | surfaces a second and currency | quotes a second | CPU of each calibrator (cores) | CPU of load and reader | CPU of Kafka and the rest | idle | CPU ms a surface | saturation | newest quote → surface p50 / p99 ms |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for at in result["cases"]:
         lines.append(
-            f"| {at['currencies']} | {at['calibrators']} | {' + '.join(map(str, at['share']))} | {at['hz']} | "
-            f"{', '.join(map(str, at['cpu']))} | {at['cpu_ms_per_surface']} | {at['age_p50_ms']} / {at['age_p99_ms']} | "
-            f"{', '.join(map(str, at['saturation']))} | {at['kb_s_per_currency']} |"
+            f"| {at['currencies']} | {at['calibrators']} | {' + '.join(map(str, at['share']))} | {at['hz']} | {at['quotes_s']:,} | "
+            f"{', '.join(map(str, at['cpu']))} | {at['cpu_load']} | {at['cpu_rest']} | {at['cpu_idle']} | {at['cpu_ms_per_surface']} | "
+            f"{', '.join(map(str, at['saturation']))} | {at['age_p50_ms']} / {at['age_p99_ms']} |"
         )
+    lines += [
+        f"\nWhat a second calibrator adds, {result['cores']} cores, all of the above on them:\n",
+        "| currencies | surfaces a second | CPU of the calibrators (cores) | CPU ms a surface | newest quote → surface p99 ms | idle cores |",
+        "|---|---|---|---|---|---|",
+    ]
+    for at in result["one_more"]:
+        both = (
+            " → ".join(map(str, at[name]))
+            for name in ("surfaces_s", "cpu", "cpu_ms_per_surface", "age_p99_ms", "cpu_idle")
+        )
+        lines.append(f"| {at['currencies']} | {' | '.join(both)} |")
+    kb = result["cases"][-1]["kb_s_per_currency"] / result["cases"][-1]["hz"]
     lines.append(
-        f"\nAt 10 Hz: {result['cores_per_currency']} cores a currency of {result['instruments']} instruments, {result['currencies_per_core']} currencies a core."
+        f"\nAt 10 Hz: {result['cores_per_currency']} cores a currency of {result['instruments']} instruments, "
+        f"{result['currencies_per_core']} currencies a core; {kb:.1f} kB of patches a version."
     )
     return "\n".join(lines)
