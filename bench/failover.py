@@ -9,7 +9,7 @@ import httpx
 
 from _kafka import installation, kafka, wait
 from derivasys.bus.topics import SESSION_MS
-from derivasys.testing.fleet import Fleet
+from derivasys.testing.fleet import Fleet, publisher
 from derivasys.testing.kafka.market import LARGE, Market
 
 ROUNDS = 3
@@ -32,13 +32,13 @@ def epoch_of(gateway, ccy):
     return (int(document["epoch"], 16), document["version"]) if certified and document["smiles"] else None
 
 
-def owner(calibrators, ccy):
-    return next((each for each in calibrators if each.is_alive and each.metric("surface_version", ccy=ccy)), None)
+def is_shared(calibrators):
+    return all(each.metric("partitions") == PARTITIONS / len(calibrators) for each in calibrators)
 
 
 def kill_owner(fleet, gateway, calibrators):
     """Return seconds from kill −9 to the first certified surface of a new epoch at the gateway."""
-    holder = wait(lambda: owner(calibrators, "BTC"))
+    holder = publisher(calibrators, "BTC")
     before = wait(lambda: epoch_of(gateway, "BTC"))
     holder.process.send_signal(signal.SIGKILL)
     killed = time.monotonic()
@@ -49,7 +49,7 @@ def kill_owner(fleet, gateway, calibrators):
     calibrators.remove(holder)
     fleet.processes.remove(holder)
     calibrators.append(fleet.start("calibrator").await_start())
-    wait(lambda: all(each.metric("partitions") for each in calibrators))
+    wait(lambda: is_shared(calibrators))
     return took
 
 
@@ -78,7 +78,7 @@ def run():
             for each in (gateway, *calibrators):
                 each.await_start()
             wait(lambda: all(epoch_of(gateway, ccy) for ccy in CCYS))
-            wait(lambda: all(each.metric("partitions") for each in calibrators))
+            wait(lambda: is_shared(calibrators))
             killed = [kill_owner(fleet, gateway, calibrators) for _ in range(ROUNDS)]
             restarted = [restart_gateway(fleet) for _ in range(ROUNDS)]
     return {

@@ -11,7 +11,7 @@ from derivasys.bus import records
 from derivasys.bus.topics import PATCHES, QUOTES, SURFACES, partition_of
 from derivasys.pipeline import Pipeline
 from derivasys.services.ownership import Owned, claim, is_fencing
-from derivasys.testing.fleet import until
+from derivasys.testing.fleet import publisher, until
 from derivasys.testing.kafka.market import Market, events, listing
 from tests.kafka.conftest import PARTITIONS, read_topic
 from tests.kafka.services import Watch, calibrator, running
@@ -106,7 +106,8 @@ def test_killed_and_stalled_owners_are_succeeded(clients, fleet):
         first = until(lambda: (b := body(gateway, "BTC")) and body(gateway, "ETH") and b)
 
         # Killed in the middle of its work: the other owns the currency, in a new epoch, above the old versions.
-        owner = until(lambda: owner_of(calibrators, "BTC"))
+        until(lambda: all(each.metric("partitions") == 1 for each in calibrators))
+        owner = publisher(calibrators, "BTC")
         survivor = next(each for each in calibrators if each is not owner)
         with connect(gateway.url.replace("http", "ws") + "ws?ccy=BTC", max_size=None) as client:
             while orjson.loads(client.recv(30)).get("type") != "svi_surface_snapshot":
