@@ -23,7 +23,7 @@ from derivasys.testing.kafka.market import LARGE, Market
 CYCLE_MS = 100
 PARTITIONS = 8
 SECONDS = 10.0
-CASES = ((1, 1), (8, 1), (16, 1), (16, 2), (32, 1), (32, 2), (48, 1), (48, 2))
+CASES = ((1, 1), (8, 1), (8, 2), (16, 1), (16, 2), (32, 1), (32, 2))
 """(currencies, calibrators)"""
 SHARE, EVERY_S = 0.05, 0.1
 """Every instrument is quoted once in two seconds: 500 quotes a second and currency."""

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from derivasys.bus.clients import Clients
 from derivasys.bus.settings import BusError, BusSettings, from_environment
@@ -69,6 +70,7 @@ def secure(tmp_path_factory):
         protocol="SASL_PLAINTEXT",
         config={
             "sasl.enabled.mechanisms": "OAUTHBEARER",
+            "oauthbearer.connections.max.reauth.ms": "3600000",
             "oauthbearer.sasl.jaas.config": f'{login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";',
         },
     )
@@ -111,13 +113,17 @@ def test_tls_and_scram(secure):
 TOKENS = []
 
 
-def token() -> tuple[str, float]:
+def token(lives_s: float = 600.0) -> tuple[str, float]:
     """An unsecured token as Kafka's own validator for tests takes it."""
     now = time.time()
-    parts = ({"alg": "none"}, {"sub": USER, "iat": now, "exp": now + 600})
+    parts = ({"alg": "none"}, {"sub": USER, "iat": now, "exp": now + lives_s})
     TOKENS.append(now)
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
-    return ".".join([*encoded, ""]), now + 600
+    return ".".join([*encoded, ""]), now + lives_s
+
+
+def brief_token() -> tuple[str, float]:
+    return token(4.0)
 
 
 def test_oauth_tokens_come_from_the_configured_provider(secure):
@@ -126,6 +132,34 @@ def test_oauth_tokens_come_from_the_configured_provider(secure):
     )
     assert goes_round(clients)
     assert TOKENS
+
+
+def test_connections_outlive_their_tokens(secure):
+    """The broker ends a connection with its token (KIP-368). The client renews it, or connects anew: nothing is lost by it."""
+    clients = installation(
+        secure.address("TOKENS"),
+        protocol="SASL_PLAINTEXT",
+        mechanism="OAUTHBEARER",
+        oauth_provider=f"{__name__}:brief_token",
+    )
+    producer = clients.fenced_producer("brief")
+    producer.init_transactions(10)
+    producer.begin_transaction()
+    name, failed, sent, before = clients.topic("raw.deribit"), [], 0, len(TOKENS)
+    reader = clients.reader()
+    reader.assign([TopicPartition(name, 0, OFFSET_BEGINNING)])
+    read, until_s = 0, time.time() + 8.0
+    while time.time() < until_s:
+        producer.produce(name, b"on", on_delivery=lambda error, _: failed.append(error) if error else None)
+        sent += 1
+        producer.poll(0.05)
+        read += sum(message.error() is None for message in reader.consume(100, 0.05))
+    producer.commit_transaction(10)
+    reader.close()
+    assert failed == []
+    assert read > sent / 2, "while it went on"
+    assert len([message for message in read_topic(clients, "raw.deribit") if message.value() == b"on"]) == sent
+    assert len(TOKENS) - before >= 2 * 3, "both clients' tokens were renewed twice"
 
 
 @pytest.mark.parametrize(("more", "told"), [
