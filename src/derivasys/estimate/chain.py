@@ -213,7 +213,7 @@ class Chain:
             _NAN if bid_size is None else bid_size, _NAN if ask_size is None else ask_size,
             event_ns, recv_ns, as_of_ns,
         )  # fmt: skip
-        self._dirty.add(of.expiry or 0)
+        self._dirty.add(self._w["expiry"][row])
 
     def _apply_future(self, event: Quote) -> None:
         of = event.contract
@@ -249,7 +249,7 @@ class Chain:
         if event.iv is not None:
             at_ns = event.event_ns or event.recv_ns
             _LAST.pack_into(self._live_bytes, row * _ROW_BYTES + _LAST_AT, event.iv, at_ns)
-            self._dirty.add(of.expiry or 0)
+            self._dirty.add(self._w["expiry"][row])
 
     def _apply_forward(self, event: Forward) -> None:
         forward = self._forward_of(event.venue, event.series, event.expiry)

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from msgspec import structs
 from tests.boards import DAY_MS, NOW_NS, WEEK_MS, option
 
 from derivasys.estimate.chain import Chain
@@ -26,6 +27,17 @@ def test_rows_are_in_order_of_expiry_strike_and_type():
     assert [(of.strike, of.type) for of in chain.contracts] == [(90, "C"), (110, "C"), (110, "P"), (100, "P")]
     assert chain.starts.tolist() == [0, 3, 4]
     assert chain.slot.tolist() == [0, 0, 0, 1]
+
+
+def test_a_quote_marks_the_expiry_that_is_listed_whatever_its_own_contract_says():
+    listing = option(100)
+    chain = listed(listing)
+    chain.take_dirty(NOW_NS)
+    named = structs.replace(listing, expiry=WEEK_MS + 3_600_000)
+    chain.apply(quote(named))
+    assert chain.take_dirty(NOW_NS) == [WEEK_MS]
+    chain.apply(Trade(named, NOW_NS, NOW_NS, 1.0, 1.0, "buy", "1", 0.5))
+    assert chain.take_dirty(NOW_NS) == [WEEK_MS]
 
 
 def test_a_quote_writes_its_row_and_marks_its_expiry():
