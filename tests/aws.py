@@ -23,3 +23,8 @@ def served() -> Iterator[ThreadedMotoServer]:
             patch.setenv(name, value)
         yield server
     server.stop()
+
+
+def made(s3, bucket: str) -> None:
+    """Make a bucket where the tests are."""
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})

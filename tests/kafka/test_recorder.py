@@ -13,7 +13,7 @@ from derivasys.bus.records import About
 from derivasys.bus.topics import RAW, RECORDER, SESSION_MS
 from derivasys.record.segments import Kind, read
 from derivasys.services.recorder import RecorderService
-from tests.aws import served
+from tests.aws import made, served
 from tests.kafka.services import running, until
 
 
@@ -21,10 +21,6 @@ from tests.kafka.services import running, until
 def s3():
     with served():
         yield boto3.client("s3")
-
-
-def made(s3, bucket):
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
 
 
 def committed(clients):

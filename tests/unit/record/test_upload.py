@@ -5,7 +5,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from tests.aws import served
+from tests.aws import made, served
 
 from derivasys.record.recorder import Recorder
 from derivasys.record.segments import Kind, read
@@ -18,10 +18,6 @@ RUN = "20260313T190000Z-host-1"
 def s3():
     with served():
         yield boto3.client("s3")
-
-
-def made(s3, bucket):
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-2"})
 
 
 def keys(s3, bucket):
