@@ -76,6 +76,27 @@ def serving(command: Sequence[str], *, pinned: bool = True, env: dict[str, str] 
             process.wait()
 
 
+@contextlib.contextmanager
+def receiving_apart() -> Iterator[bool]:
+    """Have the load's core do the receiving half of loopback's network stack, as another machine would.
+
+    Without it a send() on loopback runs the receiver's half too, and the server is charged for it. Yields False where it
+    cannot be had: that takes Linux, two cores and root.
+    """
+    servers, clients = _cores()
+    setting = Path("/sys/class/net/lo/queues/rx-0/rps_cpus")
+    try:
+        before = setting.read_text()
+        setting.write_text(f"{sum(1 << core for core in clients - servers):x}")
+    except OSError:
+        yield False
+        return
+    try:
+        yield clients != servers
+    finally:
+        setting.write_text(before)
+
+
 def cpu_s(pid: int) -> float:
     """Return the processor seconds of all threads of a process (schedstat, ns)."""
     total = 0
@@ -91,13 +112,17 @@ def resident_bytes(pid: int) -> int:
 
 def load(
     port: int, pids: Sequence[int], *, clients: int, seconds: float, before_s: float = 1.5, never: int = 0,
-    path: str = "/ws", deflate: bool = False, notes: Path | None = None,
+    path: str = "/ws", deflate: bool = False, notes: Path | None = None, awake: bool = False,
 ) -> dict:  # fmt: skip
-    """Run the load client; return its figures with the servers' processor time and memory beside them."""
+    """Run the load client; return its figures with the servers' processor time and memory beside them.
+
+    `awake` keeps the client from sleeping (load.c says why); it takes a whole core.
+    """
     command = [str(compiled("load")), "-c", str(clients), "-d", str(seconds), "-w", str(before_s), "-n", str(never)]
     command += ["-u", path]
     command += ["-x", "permessage-deflate"] if deflate else []
     command += ["-o", str(notes)] if notes is not None else []
+    command += ["-a"] if awake else []
     cores = _cores()[1]
     at_start = sum(map(resident_bytes, pids))
     process = subprocess.Popen([*command, str(port)], stdout=subprocess.PIPE, preexec_fn=lambda: _settle(cores))

@@ -1,12 +1,16 @@
 /* Many WebSocket clients in one thread.
  *
  * load [-c clients] [-n never-reading ones among them] [-d seconds] [-w seconds before] [-u path] [-m message]…
- *      [-x extensions] [-o file] PORT
+ *      [-x extensions] [-o file] [-a] PORT
  *
  * Says `connected` when all are, `begin` when counting starts, then one line of JSON. Latency is taken where a message
  * has "t":<CLOCK_MONOTONIC ns> in its first bytes. With -o, every text message is noted: three unsigned 64-bit numbers
  * (arrival in ns, client, 1 if compressed) and the first NOTED bytes of its payload, zeros after a shorter one. Messages
- * are not otherwise looked at. */
+ * are not otherwise looked at.
+ *
+ * With -a it stays awake: it asks for news without waiting. A client that sleeps is woken by the sender's send(), once
+ * a message where it reads faster than the server writes, and the server is charged for that; from another machine it
+ * is not. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -198,10 +202,10 @@ static double cpu_s(void) {
 }
 
 int main(int count, char **words) {
-  int clients = 100, never = 0, option, said = 0;
+  int clients = 100, never = 0, wait_ms = 10, option, said = 0;
   double seconds = 5, before = 1;
   const char *path = "/ws", *messages[8], *extensions = NULL;
-  while ((option = getopt(count, words, "c:n:d:w:u:m:x:o:")) != -1) {
+  while ((option = getopt(count, words, "c:n:d:w:u:m:x:o:a")) != -1) {
     if (option == 'c') clients = atoi(optarg);
     else if (option == 'n') never = atoi(optarg);
     else if (option == 'd') seconds = atof(optarg);
@@ -210,6 +214,7 @@ int main(int count, char **words) {
     else if (option == 'm' && said < 8 && strlen(optarg) <= 1000) messages[said++] = optarg;
     else if (option == 'x') extensions = optarg;
     else if (option == 'o') notes = fopen(optarg, "wb");
+    else if (option == 'a') wait_ms = 0;
     else return 2;
   }
   if (optind != count - 1 || clients < 1) {
@@ -250,7 +255,7 @@ int main(int count, char **words) {
       printf("begin\n");
       fflush(stdout);
     }
-    gone += listen_to(poll, all, 10);
+    gone += listen_to(poll, all, wait_ms);
   }
   double passed = (double)(now_ns() - begin) / 1e9;
   uint64_t fewest = UINT64_MAX;

@@ -6,6 +6,7 @@ Each sends one text of BYTES to every client RATE times a second, in the way its
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 
@@ -34,7 +35,8 @@ async def one_by_one(send_to) -> None:
 
     async def send(message: str) -> None:
         for client in list(clients):
-            await send_to(client, message)
+            with contextlib.suppress(OSError):  # it has gone
+                await send_to(client, message)
 
     await every(send)
 

@@ -8,6 +8,7 @@ import pytest
 
 from derivasys.publish import server, websocket
 from derivasys.publish.access import AccessRules
+from derivasys.publish.fanout import Audience
 from tests.conformance.wire import CLOSE, CONT, PING, PONG, TEXT, frame, served, until
 
 
@@ -164,7 +165,7 @@ async def test_a_snapshot_larger_than_the_buffer_does_not_make_a_client_slow():
         assert connection.unsent_bytes > websocket.WRITE_BUFFER_BYTES_MAX
         assert not connection.is_slow
         while not connection.is_slow:
-            websocket.write_to_all([connection], b"\x81\x7e" + (60_000).to_bytes(2, "big") + b"p" * 60_000)
+            Audience([connection]).write(b"\x81\x7e" + (60_000).to_bytes(2, "big") + b"p" * 60_000)
         client.writer.transport.resume_reading()
         assert len((await client.frame())[1]) == 8 << 20
         await until(lambda: not connection.is_slow)
@@ -229,7 +230,7 @@ async def test_bytes_sent_past_the_transport_do_not_overtake_those_that_wait_in_
         client = await running.client()
         await until(lambda: running.handler.open)
         (connection,) = running.handler.open
-        websocket.write_to_all([connection], b"\x81\x01a")
+        Audience([connection]).write(b"\x81\x01a")
         assert (await client.frame())[1] == b"a"
         assert connection.descriptor >= 0
         client.writer.transport.pause_reading()
@@ -238,7 +239,7 @@ async def test_bytes_sent_past_the_transport_do_not_overtake_those_that_wait_in_
         link = client.writer.get_extra_info("socket")
         got = _received(link)  # the kernel has room again, before the transport is told so
         assert len(got) + connection.unsent_bytes <= len(large)
-        websocket.write_to_all([connection], b"\x81\x01b")
+        Audience([connection]).write(b"\x81\x01b")
         async with asyncio.timeout(10.0):
             while len(got) < len(large) + 3:
                 got += _received(link)
@@ -260,10 +261,10 @@ async def test_nothing_is_sent_past_a_closed_connection():
         client = await running.client()
         await until(lambda: running.handler.open)
         (connection,) = running.handler.open
-        websocket.write_to_all([connection], b"\x81\x01a")
+        Audience([connection]).write(b"\x81\x01a")
         assert connection.descriptor >= 0
         connection.close()
-        websocket.write_to_all([connection], b"\x81\x01b")
+        Audience([connection]).write(b"\x81\x01b")
         assert (await client.frame())[1] == b"a"
         opcode, _ = (await client.frame())[:2]
         assert opcode == 8

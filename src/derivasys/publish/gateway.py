@@ -1,6 +1,6 @@
 """Fan-out: each state is encoded once per rate class, compressed once, and the same bytes go to every subscriber.
 
-Subscribers are kept in groups that get the same bytes; what one cycle says to a group is one write a client. No patches
+Subscribers are kept in audiences that get the same bytes; what one cycle says to one is one write a client. No patches
 queue for a slow client: it is marked behind and gets snapshots when its socket drains; one that stays stuck is dropped
 (`websocket.STUCK_S_MAX`). A newcomer gets a snapshot of each channel it follows, then patches.
 """
@@ -11,8 +11,9 @@ import logging
 from collections.abc import Callable, Iterable
 
 from derivasys.publish.access import Bucket, redact
+from derivasys.publish.fanout import Audience
 from derivasys.publish.frames import deflated_frame, text_frame
-from derivasys.publish.websocket import Connection, write_to_all
+from derivasys.publish.websocket import Connection
 from derivasys.wire.feed import STREAMED, Feed, State
 from derivasys.wire.messages import Channel
 from derivasys.wire.session import Action, Close, Send, Session, Snapshot, unknown_ccy
@@ -33,12 +34,11 @@ Share = tuple[frozenset[Channel], bool]
 class _Client:
     """What the gateway keeps of one connection."""
 
-    __slots__ = ("behind", "bucket", "groups", "session")
+    __slots__ = ("behind", "bucket", "session")
 
     def __init__(self, session: Session, now_s: float) -> None:
         self.session = session
         self.bucket = Bucket(REQUESTS_BURST, now_s)
-        self.groups: list[dict[Connection, _Client]] = []
         self.behind: set[str] = set()
         """Currencies whose next message to this client must be a snapshot."""
 
@@ -61,8 +61,9 @@ class Gateway:
         self._monotonic_s = monotonic_s
         self._now_ms = now_ms
         self._clients: dict[Connection, _Client] = {}
-        self._groups: dict[tuple[str, Variant], dict[Share, dict[Connection, _Client]]] = {}
+        self._audiences: dict[tuple[str, Variant], dict[Share, Audience[Connection]]] = {}
         """By currency and variant, then by share of it."""
+        self._status_audiences: dict[bool, Audience[Connection]] = {False: Audience(), True: Audience()}
         self._snapshots: dict[tuple[str, Variant, Channel, bool], tuple[bytes, bytes]] = {}
         """The last snapshot's payload and frame of each kind: newcomers of one cycle share them."""
 
@@ -106,12 +107,8 @@ class Gateway:
         """Send the status document to everybody who follows it."""
         self.status = payload
         frames = (text_frame(payload), deflated_frame(payload))
-        followers: dict[bool, dict[Connection, _Client]] = {False: {}, True: {}}
-        for connection, client in self._clients.items():
-            if "status" in client.session.channels and not connection.is_slow:
-                followers[connection.deflates][connection] = client
-        for deflates, members in followers.items():
-            self._write(None, members, frames[deflates])
+        for deflates, audience in self._status_audiences.items():
+            self._write(None, audience, frames[deflates])
 
     def close_all(self, code: int, reason: str) -> None:
         """Start closing every connection."""
@@ -119,8 +116,8 @@ class Gateway:
             connection.close(code, reason)
 
     def _followed(self, ccy: str, variant: Variant) -> set[Channel]:
-        shares = self._groups.get((ccy, variant), {})
-        return {channel for (channels, _), members in shares.items() if members for channel in channels}
+        shares = self._audiences.get((ccy, variant), {})
+        return {channel for (channels, _), audience in shares.items() if len(audience) for channel in channels}
 
     def _joined(
         self, ccy: str, variant: Variant, payloads: dict[Channel, bytes], frames: dict[tuple[int, bool], bytes]
@@ -130,31 +127,30 @@ class Gateway:
         `frames` keeps those of this cycle by payload: variants that agree on a channel have the very same one.
         """
         sends: list[Callable[[], None]] = []
-        for (channels, deflates), members in self._groups.get((ccy, variant), {}).items():
+        for (channels, deflates), audience in self._audiences.get((ccy, variant), {}).items():
             wanted = [payload for channel, payload in payloads.items() if channel in channels]
             for payload in wanted:
                 if (id(payload), deflates) not in frames:
                     frames[id(payload), deflates] = _frame(payload, deflates)
-            if wanted and members:
+            if wanted and len(audience):
                 joined = b"".join(frames[id(payload), deflates] for payload in wanted)
 
-                def send(members: dict[Connection, _Client] = members, joined: bytes = joined) -> None:
-                    self._write(ccy, members, joined)
+                def send(audience: Audience[Connection] = audience, joined: bytes = joined) -> None:
+                    self._write(ccy, audience, joined)
 
                 sends.append(send)
         return sends
 
-    def _write(self, ccy: str | None, members: dict[Connection, _Client], joined: bytes) -> None:
+    def _write(self, ccy: str | None, audience: Audience[Connection], joined: bytes) -> None:
         """Hand the same bytes to every member that keeps up; mark the others behind."""
-        ready = [connection for connection in members if not connection.is_slow]
-        if len(ready) < len(members) and ccy is not None:
-            for connection, client in members.items():
-                if connection.is_slow:
-                    client.behind.add(ccy)
-        write_to_all(ready, joined)
-        self.skipped += len(members) - len(ready)
-        self.delivered += len(ready)
-        self.sent_bytes += len(ready) * len(joined)
+        slow = audience.write(joined)
+        if ccy is not None:
+            for connection in slow:
+                self._clients[connection].behind.add(ccy)
+        delivered = len(audience) - len(slow)
+        self.skipped += len(slow)
+        self.delivered += delivered
+        self.sent_bytes += delivered * len(joined)
 
     def _greet_waiting(self, ccy: str) -> None:
         for connection, client in self._clients.items():
@@ -190,29 +186,30 @@ class Gateway:
         self.delivered += 1
         self.sent_bytes += len(known[1])
 
-    # --- groups ---
+    # --- audiences ---
 
     def _enrol(self, connection: Connection, client: _Client) -> None:
-        """Put a client into the groups of what it follows now."""
-        self._leave(connection, client)
-        share = (client.session.channels, connection.deflates)
-        for ccy in client.session.ccys:
-            group = self._groups.setdefault((ccy, client.session.variant), {}).setdefault(share, {})
-            group[connection] = client
-            client.groups.append(group)
+        """Put a client into the audiences of what it follows now."""
+        self._leave(connection)
+        session = client.session
+        share = (session.channels, connection.deflates)
+        for ccy in session.ccys:
+            shares = self._audiences.setdefault((ccy, session.variant), {})
+            shares.setdefault(share, Audience()).add(connection)
+        if "status" in session.channels:
+            self._status_audiences[connection.deflates].add(connection)
 
-    def _leave(self, connection: Connection, client: _Client) -> None:
-        for group in client.groups:
-            group.pop(connection, None)
-        client.groups.clear()
+    def _leave(self, connection: Connection) -> None:
+        for audience in list(connection.audiences):
+            audience.discard(connection)
 
     def _tidy(self) -> None:
-        """Forget empty groups, and stop each variant of a currency that nobody follows any more."""
-        for (ccy, variant), shares in list(self._groups.items()):
-            for share in [share for share, members in shares.items() if not members]:
+        """Forget empty audiences, and stop each variant of a currency that nobody follows any more."""
+        for (ccy, variant), shares in list(self._audiences.items()):
+            for share in [share for share, audience in shares.items() if not len(audience)]:
                 del shares[share]
             if not shares:
-                del self._groups[ccy, variant]
+                del self._audiences[ccy, variant]
                 for kind in [kind for kind in self._snapshots if kind[:2] == (ccy, variant)]:
                     del self._snapshots[kind]
                 if ccy in self.feeds:
@@ -271,7 +268,7 @@ class Gateway:
     def on_close(self, connection: Connection) -> None:
         client = self._clients.pop(connection, None)
         if client is not None:
-            self._leave(connection, client)
+            self._leave(connection)
             self._tidy()
         if connection.why_dropped:
             self.stuck += 1

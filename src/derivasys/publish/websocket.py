@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import Protocol as Wire
@@ -21,7 +20,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from derivasys.publish.access import SUBPROTOCOL, Access, AccessRules, Header, Refusal
-from derivasys.publish.fanout import send_to_all
+from derivasys.publish.fanout import Audience, send_to_all
 from derivasys.publish.frames import PING_FRAME, SharedDeflate, deflated_frame, text_frame
 
 WRITE_BUFFER_BYTES_MAX = 16 << 10
@@ -91,9 +90,9 @@ class Connection(asyncio.Protocol):
     """One client's socket. `is_slow` while too many bytes wait for it; `is_open` between handshake and close."""
 
     __slots__ = (
-        "_access", "_address", "_awaits_pong", "_beats", "_buffer_bytes_max", "_fragments", "_handler", "_high",
-        "_pulse", "_router", "_since_s", "_socket", "_wire", "deflates", "descriptor", "is_open", "is_slow", "path",
-        "query", "remote", "state", "transport", "why_dropped",
+        "_access", "_address", "_awaits_pong", "_beats", "_buffer_bytes_max", "_descriptor", "_fragments", "_handler",
+        "_high", "_pulse", "_router", "_since_s", "_socket", "_wire", "audiences", "deflates", "is_open", "is_slow",
+        "path", "query", "remote", "state", "transport", "why_dropped",
     )  # fmt: skip
 
     def __init__(self, router: Router, access: Access, pulse: Pulse, buffer_bytes_max: int) -> None:
@@ -114,8 +113,8 @@ class Connection(asyncio.Protocol):
         self._high = 0
         self._socket = -1
         """Its descriptor, where bytes may be sent past the transport: not below TLS, not once it may be closed."""
-        self.descriptor = -1
-        """The same while they may; -1 as long as earlier bytes may wait in the transport."""
+        self._descriptor = -1
+        self.audiences: list[Audience[Connection]] = []
         self.transport: asyncio.Transport
         self.deflates = False
         """Whether the client reads compressed frames."""
@@ -127,6 +126,18 @@ class Connection(asyncio.Protocol):
         self.why_dropped = ""
         self.state: Any = None
         """Whatever the handler keeps for this connection."""
+
+    @property
+    def descriptor(self) -> int:
+        """Where bytes may be sent past the transport; -1 as long as earlier ones may wait in it."""
+        return self._descriptor
+
+    @descriptor.setter
+    def descriptor(self, value: int) -> None:
+        if value != self._descriptor:
+            self._descriptor = value
+            for audience in self.audiences:
+                audience.note(self, value)
 
     # --- for handlers ---
 
@@ -356,16 +367,6 @@ class Connection(asyncio.Protocol):
             self.transport.write_eof()
         else:
             self.transport.close()
-
-
-def write_to_all(connections: Sequence[Connection], frames: bytes) -> None:
-    """Write the same whole frames to connections that are not slow. The kernel has them on return, if it takes them.
-
-    The loop would write only after it has read, and decoded, what venues have sent meanwhile.
-    """
-    sent = send_to_all([connection.descriptor for connection in connections], frames)
-    for at in np.flatnonzero(sent != len(frames)).tolist():
-        connections[at].write_rest(frames, int(sent[at]))
 
 
 def _header(request: Request) -> Header:

@@ -107,9 +107,8 @@ class Session:
         return [Send(unknown_ccy(request.ccy, available, now_ms, "$.ccy"))]
 
     def _subscribe(self, request: m.Subscribe, available: Collection[str], now_ms: int) -> list[Action]:
-        ccys = list(self.ccys)
-        if request.ccys is not UNSET:
-            ccys += [ccy for ccy in request.ccys if ccy not in ccys]
+        more = [] if request.ccys is UNSET else request.ccys
+        ccys = list(dict.fromkeys([*self.ccys, *more]))
         channels = None if request.channels is UNSET else self.channels | set(request.channels)
         chosen: dict[str, Any] = {"rate_ms": request.rate_ms, "form": request.form}
         if request.conventions is not UNSET:

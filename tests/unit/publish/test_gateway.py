@@ -24,6 +24,7 @@ class Wire:
         self.is_slow = False
         self.is_open = True
         self.descriptor = -1
+        self.audiences: list = []
         self.written: list[bytes] = []
         self.deflates = False
         self.why_dropped = ""
@@ -266,7 +267,7 @@ def test_groups_are_forgotten_with_their_last_member(bench):
     bench.say(wires[0], type="subscribe", rate_ms=50, ccys=["ETH"])
     for wire in wires:
         bench.gateway.on_close(wire)
-    assert bench.gateway._groups == {}
+    assert bench.gateway._audiences == {}
     assert bench.gateway._snapshots == {}
 
 

@@ -40,6 +40,14 @@ def test_subscribing_adds():
     assert session.ccys == ("BTC", "ETH")
 
 
+def test_a_currency_asked_for_twice_is_followed_once():
+    session = Session(["BTC"])
+    assert say(session, type="subscribe", ccys=["ETH", "ETH", "BTC"]) == [
+        Snapshot(channel, "ETH") for channel in CHANNELS
+    ]
+    assert session.ccys == ("BTC", "ETH")
+
+
 def test_a_new_rate_starts_from_snapshots():
     session = Session(["BTC"])
     assert len(say(session, type="subscribe", rate_ms=50)) == len(CHANNELS)
