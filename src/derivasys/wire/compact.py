@@ -6,6 +6,7 @@ from typing import Any
 
 from derivasys.wire import table
 from derivasys.wire.messages import Channel
+from derivasys.wire.patch_json import patch_json, table_json
 from derivasys.wire.published import BRANCH, State
 
 KIND: dict[Channel, str] = {
@@ -19,7 +20,7 @@ KIND: dict[Channel, str] = {
 
 def snapshot(channel: Channel, state: State) -> dict[str, Any]:
     """Return the whole state of a channel, less the envelope."""
-    body: dict[str, Any] = {"type": f"{KIND[channel]}_snapshot", BRANCH[channel]: state.tables[channel].tree()}
+    body: dict[str, Any] = {"type": f"{KIND[channel]}_snapshot", BRANCH[channel]: table_json(state.tables[channel])}
     if channel == "surface":
         body |= {"conventions": state.conventions, **state.head}
     return body
@@ -30,7 +31,7 @@ def patch(channel: Channel, before: State, after: State) -> dict[str, Any] | Non
     body: dict[str, Any] = {}
     if channel == "surface":
         body |= _heads(before, after)
-    change = table.patch(before.tables[channel], after.tables[channel])
+    change = patch_json(before.tables[channel], after.tables[channel])
     if change is not None:
         body[BRANCH[channel]] = change
     return {"type": f"{KIND[channel]}_patch", **body} if body else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -19,6 +20,26 @@ BRANCH = {"surface": "smiles", "levels": "levels", "tenors": "tenors", "through"
 """Where a channel's table stands in its messages."""
 
 
+class Tables(Mapping[str, Table]):
+    """The tables of one version, each made when it is first asked for: most cycles publish two of four."""
+
+    def __init__(self, make: Mapping[str, Callable[[], Table]]) -> None:
+        self._make = dict(make)
+        self._made: dict[str, Table] = {}
+
+    def __getitem__(self, channel: str) -> Table:
+        made = self._made.get(channel)
+        if made is None:
+            made = self._made[channel] = self._make[channel]()
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make)
+
+    def __len__(self) -> int:
+        return len(self._make)
+
+
 class State(Struct, frozen=True):
     """Everything published of one currency at one version."""
 
@@ -26,7 +47,7 @@ class State(Struct, frozen=True):
     version: int
     ts: int
     conventions: dict[str, str]
-    tables: dict[str, Table]
+    tables: Mapping[str, Table]
     """By channel: TABLES."""
     fit: dict[str, Any]
     """The body of `surface_fit_status`."""

@@ -31,7 +31,8 @@ from derivasys.wire.conventions import (
     round_to,
     seconds_in_ms,
 )
-from derivasys.wire.published import State
+from derivasys.wire.patch_json import listing_of
+from derivasys.wire.published import State, Tables
 from derivasys.wire.table import Field, Layout, Path, Table, Tree
 
 Floats = NDArray[np.float64]
@@ -53,12 +54,14 @@ def state_of(surface: Surface) -> State:
         version=surface.version,
         ts=surface.now_ns // 1_000_000,
         conventions={"delta": surface.conventions.delta, "fly": surface.conventions.fly, **_CONVENTIONS},
-        tables={
-            "surface": _smiles(surface, decimals),
-            "levels": _levels(surface.board, surface, decimals),
-            "tenors": _tenors(surface, decimals),
-            "through": _through(surface, decimals),
-        },
+        tables=Tables(
+            {
+                "surface": lambda: _smiles(surface, decimals),
+                "levels": lambda: _levels(surface, decimals),
+                "tenors": lambda: _tenors(surface, decimals),
+                "through": lambda: _through(surface, decimals),
+            }
+        ),
         fit=fit_body(surface),
         head=_head(surface),
     )
@@ -210,7 +213,7 @@ def _level_layout(decimals: int) -> Layout:
 
 
 class _Cells:
-    """What of a board changes only with its listing."""
+    """What of a board changes only with its listing: its cells, one a strike and venue of an expiry."""
 
     def __init__(self, board: Board, expiries: tuple[int, ...]) -> None:
         self.symbols = board.symbols
@@ -218,22 +221,34 @@ class _Cells:
         either = np.maximum(self.call, self.put)
         self.strike = board.strike[either]
         self.slot = board.slot[either]
-        self.keys: tuple[Path, ...] = tuple(
-            (str(expiries[slot]), strike_key(strike), board.venues[venue])
-            for slot, strike, venue in zip(
-                self.slot.tolist(), self.strike.tolist(), board.venue[either].tolist(), strict=True
-            )
-        )
+
+        def keys(rows: NDArray[np.int64]) -> list[Path]:
+            columns = (of[rows].tolist() for of in (board.slot, board.strike, board.venue))
+            return [
+                (str(expiries[slot]), strike_key(strike), board.venues[venue])
+                for slot, strike, venue in zip(*columns, strict=True)
+            ]
+
+        self.keys = tuple(keys(either))
+        self.listing = listing_of(self.keys)
+        at = {key: cell for cell, key in enumerate(self.keys)}
+        self.of_row = np.array([at[key] for key in keys(np.arange(len(board.slot)))], np.int64)
+        """The cell of each option: of a venue's several series of a strike, all have the same."""
 
 
 _CELLS: dict[str, _Cells] = {}
 """The last listing's cells by currency: one entry a currency, replaced when its listing changes."""
 
 
-def _levels(board: Board, surface: Surface, decimals: int) -> Table:
+def _cells_of(surface: Surface) -> _Cells:
     cells = _CELLS.get(surface.ccy)
-    if cells is None or cells.symbols is not board.symbols:
-        cells = _CELLS[surface.ccy] = _Cells(board, surface.expiries)
+    if cells is None or cells.symbols is not surface.board.symbols:
+        cells = _CELLS[surface.ccy] = _Cells(surface.board, surface.expiries)
+    return cells
+
+
+def _levels(surface: Surface, decimals: int) -> Table:
+    cells, board = _cells_of(surface), surface.board
     # The out-of-the-money option speaks for a strike, unless only the other one is listed or usable.
     is_call = cells.strike >= surface.forward[cells.slot]
     row = np.where(is_call, cells.call, cells.put)
@@ -330,7 +345,7 @@ def _through_layout(decimals: int) -> Layout:
 
 def _through(surface: Surface, decimals: int) -> Table:
     at: through.Through = surface.through
-    board = surface.board
+    cells, board = _cells_of(surface), surface.board
     layout = _through_layout(decimals)
     values = np.stack(
         [
@@ -339,14 +354,20 @@ def _through(surface: Surface, decimals: int) -> Table:
         ],
         axis=1,
     )  # fmt: skip
-    best: dict[Path, int] = {}
-    for place, (row, net) in enumerate(zip(at.row.tolist(), at.net.tolist(), strict=True)):
-        expiry, venue = surface.expiries[board.slot[row]], board.venues[board.venue[row]]
-        key = (str(expiry), strike_key(float(board.strike[row])), venue)
-        if key not in best or net > at.net[best[key]]:
-            best[key] = place
-    chosen = list(best.values())
-    return Table(layout=layout, keys=tuple(best), values=layout.rounded(values[chosen].reshape(-1, len(layout.fields))))
+    # Of a cell with several quotes through the fit the one that earns most.
+    of_quote = cells.of_row[at.row]
+    order = np.lexsort((-at.net, of_quote))
+    cell = of_quote[order]
+    is_best = np.ones(len(cell), np.bool_)
+    is_best[1:] = cell[1:] != cell[:-1]
+    cell = cell[is_best]
+    return Table(
+        layout=layout,
+        keys=tuple([cells.keys[one] for one in cell.tolist()]),
+        values=layout.rounded(values[order[is_best]].reshape(-1, len(layout.fields))),
+        listing=cells.listing,
+        at=cell,
+    )
 
 
 # --- fit -----------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class Table(Struct, frozen=True):
 
     `values` is (rows, fields) at published precision. `fixed` holds, per row, what never changes while the row lives
     (a label). `notes` holds, per row, small values that a matrix cannot (lists of reasons), by path; all rows have the
-    same paths.
+    same paths. `keys` of some rows of a longer listing may say so: they are then those `at` its places, ascending.
     """
 
     layout: Layout
@@ -69,6 +69,9 @@ class Table(Struct, frozen=True):
     values: Floats
     fixed: tuple[Tree, ...] = ()
     notes: tuple[dict[Path, Any], ...] = ()
+    listing: Any = None
+    """`wire.patch_json.Listing`."""
+    at: NDArray[np.int64] | None = None
 
     def row(self, at: int) -> Tree:
         """Return the whole state of one row."""

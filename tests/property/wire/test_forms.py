@@ -98,6 +98,7 @@ def changed(table: Table, random: np.random.Generator, *, rows: bool) -> Table:
         values=values[kept],
         fixed=tuple(table.fixed[at] for at in pick) if table.fixed else (),
         notes=tuple(table.notes[at] for at in pick) if table.notes else (),
+        at=None if table.at is None else table.at[kept],
     )
 
 
