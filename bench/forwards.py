@@ -24,9 +24,9 @@ def run() -> dict:
     for board in recorded.boards():
         boards += 1
         chain = board.chain()
-        for expiry, (one,) in zip(
-            chain.expiries, estimate_all(chain, range(len(chain.expiries)), board.now_ns), strict=True
-        ):
+        (_,) = chain.all_series
+        found = estimate_all(chain, range(len(chain.expiries)), board.now_ns)
+        for expiry, one in zip(chain.expiries, found.bests(), strict=True):
             if not np.isfinite(one.parity_gap_bp):
                 continue
             days = (expiry * 1_000_000 - board.now_ns) / recorded.DAY_NS

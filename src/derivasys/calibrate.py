@@ -107,8 +107,7 @@ def calibrate(
     where = np.asarray(slots, np.int64)
     carry = _Carry(chain, where, last)
     estimates = forward_of.estimate_all(chain, slots, now_ns)
-    best = [forward_of.best(by_series) for by_series in estimates]
-    by_series = forward_of.prices(estimates, len(chain.all_series))
+    best, by_series = estimates.bests(), estimates.price
     laps.lap("forward")
 
     tau_read = carry.join("tau_read", (np.array(chain.expiries, np.int64)[where] * 1_000_000 - now_ns) / NS_PER_YEAR)
@@ -303,15 +302,17 @@ def _read(
     rules: QuoteRules,
 ) -> Board:  # fmt: skip
     """Return the board with the rows of the expiries `where` read now, the others as they were."""
-    spans = [np.arange(chain.starts[slot], chain.starts[slot + 1]) for slot in where.tolist()]
-    rows = np.concatenate(spans) if spans else np.zeros(0, np.int64)
-    to_local = np.full(len(chain), -1, np.int64)
-    to_local[rows] = np.arange(len(rows))
-    twin = grid.twin[rows]
-    to_expiry = np.zeros(len(chain.expiries), np.int64)
-    to_expiry[where] = np.arange(len(where))
+    rows: slice | Ints = slice(0, len(chain))  # most often all of them: columns are then read in place
+    twin, to_expiry = grid.twin, np.arange(len(chain.expiries))
+    if len(where) < len(chain.expiries):
+        rows = np.concatenate([np.arange(chain.starts[slot], chain.starts[slot + 1]) for slot in where.tolist()])
+        to_local = np.full(len(chain), -1, np.int64)
+        to_local[rows] = np.arange(len(rows))
+        twin = np.where(grid.twin[rows] >= 0, to_local[grid.twin[rows]], -1)
+        to_expiry = np.zeros(len(chain.expiries), np.int64)
+        to_expiry[where] = np.arange(len(where))
     is_open = chain.is_open[rows]
-    slot = chain.slot[rows]
+    slot = grid.slot[rows]
     reading = read(
         Quotes(
             strike=chain.strike[rows],
@@ -324,19 +325,18 @@ def _read(
             age_s=(now_ns - chain.as_of_ns[rows]) / 1e9,
             tau=tau[slot],
             forward=by_series[to_expiry[slot], chain.series[rows]],
-            twin=np.where(twin >= 0, to_local[twin], -1),
+            twin=twin,
         ),
         rules,
     )
     return _board(chain, grid, rows, reading, last)
 
 
-def _board(chain: Chain, grid: Grid, rows: Ints, reading: Reading, last: Surface | None) -> Board:
-    is_whole = len(rows) == len(chain)
-    old = None if last is None else last.board
+def _board(chain: Chain, grid: Grid, rows: slice | Ints, reading: Reading, last: Surface | None) -> Board:
+    old = None if last is None or isinstance(rows, slice) else last.board
 
     def fill(old_column: A | None, values: A) -> A:
-        if is_whole or old_column is None:
+        if old_column is None:
             return values
         joined: A = old_column.copy()
         joined[rows] = values
@@ -344,6 +344,10 @@ def _board(chain: Chain, grid: Grid, rows: Ints, reading: Reading, last: Surface
 
     def column(name: str, values: A) -> A:
         return fill(getattr(old, name, None), values)
+
+    def live(name: str) -> Any:
+        # What messages write is copied: a surface does not change.
+        return column(name, getattr(chain, name)[rows].copy())
 
     before = [None] * len(reading.selection) if old is None else old.selection
     return Board(
@@ -357,15 +361,15 @@ def _board(chain: Chain, grid: Grid, rows: Ints, reading: Reading, last: Surface
         k=column("k", reading.k),
         bid=column("bid", reading.bid),
         ask=column("ask", reading.ask),
-        bid_size=column("bid_size", chain.bid_size[rows]),
-        ask_size=column("ask_size", chain.ask_size[rows]),
+        bid_size=live("bid_size"),
+        ask_size=live("ask_size"),
         bid_iv=column("bid_iv", reading.bid_iv),
         ask_iv=column("ask_iv", reading.ask_iv),
-        last_iv=column("last_iv", chain.last_iv[rows]),
-        last_ns=column("last_ns", chain.last_ns[rows]),
-        mark_iv=column("mark_iv", chain.mark_iv[rows]),
-        recv_ns=column("recv_ns", chain.recv_ns[rows]),
-        as_of_ns=column("as_of_ns", chain.as_of_ns[rows]),
+        last_iv=live("last_iv"),
+        last_ns=live("last_ns"),
+        mark_iv=live("mark_iv"),
+        recv_ns=live("recv_ns"),
+        as_of_ns=live("as_of_ns"),
         selection=QuoteSelection(*(fill(was, now) for was, now in zip(before, reading.selection, strict=True))),
     )
 
@@ -378,11 +382,13 @@ def _start(carry: _Carry, now_ns: int, rules: Rules) -> Floats:
     return start
 
 
+# As plain integers: to ask a flag costs a microsecond.
+_NO_QUOTES, _SPARSE = int(FitReason.NO_QUOTES), int(FitReason.SPARSE)
 _REMARKS = {
-    FitReason.ESSVI: "three-parameter fallback",
-    FitReason.NOT_CONVERGED: "not converged",
-    FitReason.BUTTERFLY: "butterfly arbitrage in the quotes",
-    FitReason.CALENDAR: "calendar arbitrage in the quotes",
+    int(FitReason.ESSVI): "three-parameter fallback",
+    int(FitReason.NOT_CONVERGED): "not converged",
+    int(FitReason.BUTTERFLY): "butterfly arbitrage in the quotes",
+    int(FitReason.CALENDAR): "calendar arbitrage in the quotes",
 }
 
 
@@ -398,8 +404,9 @@ class _Smiles:
         self.state = fit.state.astype(np.int64)
         self.rmse, self.inside = fit.rmse_iv, fit.inside_share
         self.certificate = fit.certificate
-        self.rejected = np.zeros((n, len(QuoteReason)), np.int64)
-        np.add.at(self.rejected, (board.slot, board.selection.reason.astype(np.int64)), 1)
+        reasons = len(QuoteReason)
+        counts = np.bincount(board.slot * reasons + board.selection.reason, minlength=n * reasons)
+        self.rejected = counts.astype(np.int64).reshape(n, reasons)
         self.used = self.rejected[:, QuoteReason.USED].copy()
         self.quotes = self.rejected.sum(axis=1)
         self.rejected[:, QuoteReason.USED] = 0
@@ -408,18 +415,18 @@ class _Smiles:
         self._reject_poor()
 
     def _reasons(self, at: int, tau: float) -> tuple[str, ...]:
-        bits = FitReason(int(self._fit.reasons[at]))
+        bits = int(self._fit.reasons[at])
         reasons = []
         if not tau > 0:
             reasons.append("expired")
         elif not self.forwards[at].price > 0:
             reasons.append("no forward")
-        elif FitReason.NO_QUOTES in bits:
+        elif bits & _NO_QUOTES:
             worst = QuoteReason(int(self.rejected[at].argmax()))
             reasons.append(f"no usable quote: mostly {worst.name.lower()}")
-        elif FitReason.SPARSE in bits:
+        elif bits & _SPARSE:
             reasons.append(f"sparse: {self.used[at]} quotes, shape from elsewhere")
-        reasons += [text for bit, text in _REMARKS.items() if bit in bits]
+        reasons += [text for bit, text in _REMARKS.items() if bits & bit]
         forward = self.forwards[at]
         if forward.is_disputed:
             gap, error = abs(forward.parity_gap_bp), forward.parity_stderr_bp

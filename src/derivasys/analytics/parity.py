@@ -44,17 +44,20 @@ def huber_at(values: FloatArray, errors: FloatArray) -> tuple[float, float]:
     weights = 1.0 / (errors * errors)
     centre = _median(values, weights)
     scale = max(1.0, 1.4826 * _median(np.abs(values - centre) / errors, weights))
-    effective = weights.copy()
+    total = 0.0
     for _ in range(50):
+        moment = total = 0.0
         for i in range(values.shape[0]):
             residual = abs(values[i] - centre) / (errors[i] * scale)
-            effective[i] = weights[i] * (1.0 if residual <= _HUBER else _HUBER / residual)
-        step = (effective * values).sum() / effective.sum()
+            effective = weights[i] * (1.0 if residual <= _HUBER else _HUBER / residual)
+            moment += effective * values[i]
+            total += effective
+        step = moment / total
         if abs(step - centre) <= 1e-13 * abs(step):
             centre = step
             break
         centre = step
-    return centre, scale / math.sqrt(effective.sum())
+    return centre, scale / math.sqrt(total)
 
 
 def parity_forward(

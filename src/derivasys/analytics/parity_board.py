@@ -41,35 +41,36 @@ def parity_board(
     widest = 0
     for i in range(slots.shape[0]):
         widest = max(widest, starts[slots[i] + 1] - starts[slots[i]])
-    values, errors = np.empty(widest), np.empty(widest)
+    venues = forward.shape[1]
+    values, errors = np.empty((venues, widest)), np.empty((venues, widest))
+    newest_call, newest_put = np.empty(venues, np.int64), np.empty(venues, np.int64)
     for i in range(slots.shape[0]):
-        first, last = starts[slots[i]], starts[slots[i] + 1]
-        for v in range(forward.shape[1]):
-            count = 0
-            newest_call = newest_put = np.int64(0)
-            for c in range(first, last - 1):
-                p = c + 1
-                if venue[c] != v or venue[p] != v or strike[c] != strike[p] or not is_call[c] or is_call[p]:
-                    continue
-                if not (is_open[c] and is_open[p]) or is_coin[c] != is_coin[p]:
-                    continue
-                if recv_ns[c] < oldest_ns or recv_ns[p] < oldest_ns:
-                    continue
-                if not (0.0 < bid[c] <= ask[c] < np.inf and 0.0 < bid[p] <= ask[p] < np.inf):
-                    continue
-                difference = 0.5 * (bid[c] + ask[c]) - 0.5 * (bid[p] + ask[p])
-                error = np.sqrt(((ask[c] - bid[c]) ** 2 + (ask[p] - bid[p]) ** 2) / 12.0)
-                if is_coin[c]:
-                    value = strike[c] / (1.0 - difference)
-                    error *= value * value / strike[c]
-                else:
-                    value = strike[c] + difference
-                if not 0.0 < value < np.inf:
-                    continue
-                values[count], errors[count] = value, max(error, 1e-9 * value)
-                newest_call, newest_put = max(newest_call, recv_ns[c]), max(newest_put, recv_ns[p])
-                count += 1
-            pairs[i, v], newest_ns[i, v] = count, min(newest_call, newest_put)
+        pairs[i] = newest_call[:] = newest_put[:] = 0
+        for c in range(starts[slots[i]], starts[slots[i] + 1] - 1):
+            p, v = c + 1, venue[c]
+            if venue[p] != v or strike[c] != strike[p] or not is_call[c] or is_call[p]:
+                continue
+            if not (is_open[c] and is_open[p]) or is_coin[c] != is_coin[p]:
+                continue
+            if recv_ns[c] < oldest_ns or recv_ns[p] < oldest_ns:
+                continue
+            if not (0.0 < bid[c] <= ask[c] < np.inf and 0.0 < bid[p] <= ask[p] < np.inf):
+                continue
+            difference = 0.5 * (bid[c] + ask[c]) - 0.5 * (bid[p] + ask[p])
+            error = np.sqrt(((ask[c] - bid[c]) ** 2 + (ask[p] - bid[p]) ** 2) / 12.0)
+            if is_coin[c]:
+                value = strike[c] / (1.0 - difference)
+                error *= value * value / strike[c]
+            else:
+                value = strike[c] + difference
+            if not 0.0 < value < np.inf:
+                continue
+            values[v, pairs[i, v]], errors[v, pairs[i, v]] = value, max(error, 1e-9 * value)
+            newest_call[v], newest_put[v] = max(newest_call[v], recv_ns[c]), max(newest_put[v], recv_ns[p])
+            pairs[i, v] += 1
+        for v in range(venues):
+            count = pairs[i, v]
+            newest_ns[i, v] = min(newest_call[v], newest_put[v])
             forward[i, v], stderr[i, v] = np.nan, np.nan
             if count > 0:
-                forward[i, v], stderr[i, v] = huber_at(values[:count], errors[:count])
+                forward[i, v], stderr[i, v] = huber_at(values[v, :count], errors[v, :count])

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct
+from numba import njit
 from numpy.typing import NDArray
 
 from derivasys.analytics.parity_board import parity_board
-from derivasys.estimate.chain import Chain, VenueForward
+from derivasys.estimate.chain import Chain
 
 Source = Literal["venue", "future", "parity", "index", "given"]
 SOURCES: tuple[Source, ...] = ("venue", "future", "parity", "index", "given")
@@ -56,85 +57,129 @@ class ForwardEstimate(Struct, frozen=True):
 
 
 NONE = ForwardEstimate(math.nan, "index", math.nan, 0)
-_Statement = tuple[float, float, Source, int]
-"""Price, standard error in bp, source, receive time."""
+
+
+class Forwards(NamedTuple):
+    """The forwards of some expiries, each (expiries, series); series as in `chain.all_series`."""
+
+    price: NDArray[np.float64]
+    """NaN where there is none."""
+    stderr_bp: NDArray[np.float64]
+    gap_bp: NDArray[np.float64]
+    parity_stderr_bp: NDArray[np.float64]
+    source: NDArray[np.int64]
+    """Index into SOURCES."""
+    recv_ns: NDArray[np.int64]
+    pairs: NDArray[np.int64]
+    is_disputed: NDArray[np.bool_]
+    best: NDArray[np.int64]
+    """(expiries,): the series of least error, -1 where none has a price."""
+
+    def one(self, at: int, series: int) -> ForwardEstimate:
+        """Return one of them; `NONE` for a series of -1."""
+        if series < 0 or not self.price[at, series] > 0:
+            return NONE
+        return ForwardEstimate(
+            float(self.price[at, series]),
+            SOURCES[self.source[at, series]],
+            float(self.stderr_bp[at, series]),
+            int(self.recv_ns[at, series]),
+            float(self.gap_bp[at, series]),
+            float(self.parity_stderr_bp[at, series]),
+            int(self.pairs[at, series]),
+            bool(self.is_disputed[at, series]),
+        )
+
+    def bests(self) -> list[ForwardEstimate]:
+        """Return the estimate of least error of each expiry."""
+        return [self.one(at, series) for at, series in enumerate(self.best.tolist())]
 
 
 def estimate(chain: Chain, venue: str, slot: int, now_ns: int) -> ForwardEstimate:
     """Return the best forward of a venue's only or first series for the expiry at `slot` of the chain."""
-    return next(
-        one
-        for (of, _), one in zip(chain.all_series, estimate_all(chain, (slot,), now_ns)[0], strict=True)
-        if of == venue
+    series = next(at for at, (of, _) in enumerate(chain.all_series) if of == venue)
+    return estimate_all(chain, (slot,), now_ns).one(0, series)
+
+
+def estimate_all(chain: Chain, slots: Sequence[int], now_ns: int) -> Forwards:
+    """Return the forwards of the expiries at `slots`."""
+    shape = (len(slots), len(chain.all_series))
+    parity, parity_stderr = np.empty(shape), np.empty(shape)
+    pairs, newest_ns = np.empty(shape, np.int64), np.empty(shape, np.int64)
+    parity_board(
+        np.asarray(slots, np.int64), chain.starts, chain.series, chain.strike, chain.is_call, chain.is_coin,
+        chain.is_open, chain.bid, chain.ask, chain.as_of_ns, now_ns - int(PARITY_AGE_S_MAX * 1e9),
+        parity, parity_stderr, pairs, newest_ns,
+    )  # fmt: skip
+    kind, prices, times_ns = _stated(chain, slots)
+    found = Forwards(
+        price=np.full(shape, np.nan),
+        stderr_bp=np.full(shape, np.nan),
+        gap_bp=np.full(shape, np.nan),
+        parity_stderr_bp=np.full(shape, np.nan),
+        source=np.zeros(shape, np.int64),
+        recv_ns=np.zeros(shape, np.int64),
+        pairs=np.zeros(shape, np.int64),
+        is_disputed=np.zeros(shape, np.bool_),
+        best=np.full(len(slots), -1, np.int64),
+    )
+    _weigh(kind, prices, times_ns, parity, parity_stderr, pairs, newest_ns, now_ns, *found)
+    return found
+
+
+_NOTHING, _VENUE, _INDEX, _GIVEN = range(4)
+_KINDS = {"index_price": _INDEX, "given": _GIVEN}
+
+
+def _stated(chain: Chain, slots: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return what venues state, by expiry and series.
+
+    The kind of the venue's statement; its price and spread, the future's bid and ask, and the index; and when the three
+    were received.
+    """
+    kinds: list[int] = []
+    prices: list[tuple[float, float, float, float, float]] = []
+    times_ns: list[tuple[int, int, int]] = []
+    series = [(of, chain.index.get(of[0], _NO_INDEX)) for of in chain.all_series]
+    for slot in slots:
+        expiry = chain.expiries[slot]
+        for (venue, name), (index, index_ns) in series:
+            one = chain.forwards.get((venue, name, expiry))
+            if one is None:
+                kinds.append(_NOTHING)
+                prices.append((math.nan, math.nan, math.nan, math.nan, index))
+                times_ns.append((0, 0, index_ns))
+            else:
+                kinds.append(_KINDS.get(one.name, _VENUE) if one.price > 0 else _NOTHING)
+                prices.append((one.price, one.spread, one.future_bid, one.future_ask, index))
+                times_ns.append((one.recv_ns, one.future_recv_ns, index_ns))
+    shape = (len(slots), len(series))
+    return (
+        np.array(kinds, np.int64).reshape(shape),
+        np.array(prices, np.float64).reshape(*shape, 5),
+        np.array(times_ns, np.int64).reshape(*shape, 3),
     )
 
 
-def estimate_all(chain: Chain, slots: Sequence[int], now_ns: int) -> list[list[ForwardEstimate]]:
-    """Return the forwards of the expiries at `slots`, each in the order of `chain.all_series`."""
-    parity = _parities(chain, slots, now_ns)
-    return [
-        [
-            _estimate(chain, venue, series, chain.expiries[slot], stated, now_ns)
-            for (venue, series), stated in zip(chain.all_series, row, strict=True)
-        ]
-        for slot, row in zip(slots, parity, strict=True)
-    ]
+_NO_INDEX = (math.nan, 0)
+_BY_VENUE, _BY_FUTURE, _BY_PARITY, _BY_INDEX, _BY_HAND = range(5)
+"""Indices into SOURCES."""
 
 
-def best(estimates: Sequence[ForwardEstimate]) -> ForwardEstimate:
-    """Return the estimate of least error among those of an expiry; `NONE` when none has a price."""
-    known = [one for one in estimates if one.price > 0]
-    return min(known, key=lambda one: one.stderr_bp) if known else NONE
+@njit(cache=True, error_model="numpy")
+def _agree(price: float, stderr_bp: float, other: float, other_stderr_bp: float) -> bool:
+    error_bp = math.sqrt(stderr_bp * stderr_bp + other_stderr_bp * other_stderr_bp)
+    return abs(1e4 * (other / price - 1.0)) <= AGREE_SIGMAS * error_bp
 
 
-def prices(estimates: Sequence[Sequence[ForwardEstimate]], series: int) -> NDArray[np.float64]:
-    """Return the prices by (slot, series), NaN where there is none."""
-    table = np.full((len(estimates), max(1, series)), np.nan)
-    for at, row in enumerate(estimates):
-        for of, one in enumerate(row):
-            table[at, of] = one.price
-    return table
+@njit(cache=True, error_model="numpy")
+def _combine(one: tuple[float, float, int, int], other: tuple[float, float, int, int]) -> tuple[float, float, int, int]:
+    """Return the inverse-variance mean of two statements that agree, else the more precise one.
 
-
-def _estimate(
-    chain: Chain, venue: str, series: str, expiry: int, parity: tuple[_Statement | None, int], now_ns: int
-) -> ForwardEstimate:
-    by_parity, pairs = parity
-    stated = chain.forwards.get((venue, series, expiry))
-    own = _of_venue(stated) if stated is not None else None
-    future = _of_future(stated, now_ns) if stated is not None else None
-    late = own
-    if own is not None and now_ns - own[3] > AGE_S_MAX * 1e9:
-        own = None
-    if own is not None and own[2] == "index" and (future is not None or by_parity is not None):
-        own = None
-    others = own if future is None else future if own is None else _combine(own, future)
-    if own is not None and own[2] == "given":
-        others = own
-    if by_parity is None:
-        found = others or late or _of_index(chain, venue)
-        return NONE if found is None else ForwardEstimate(*_fields(found))
-    if others is None:
-        return ForwardEstimate(*_fields(by_parity), math.nan, by_parity[1], pairs)
-    gap_bp = 1e4 * (by_parity[0] / others[0] - 1.0)
-    is_disputed = not _agree(others, by_parity)
-    found = others if others[2] == "given" else _combine(others, by_parity)
-    return ForwardEstimate(*_fields(found), gap_bp, by_parity[1], pairs, is_disputed)
-
-
-def _fields(of: _Statement) -> tuple[float, Source, float, int]:
-    price, stderr_bp, source, recv_ns = of
-    return price, source, stderr_bp, recv_ns
-
-
-def _agree(one: _Statement, other: _Statement) -> bool:
-    return abs(1e4 * (other[0] / one[0] - 1.0)) <= AGREE_SIGMAS * math.hypot(one[1], other[1])
-
-
-def _combine(one: _Statement, other: _Statement) -> _Statement:
-    """Return the inverse-variance mean of two statements that agree, else the more precise one."""
+    A statement is a price, its standard error in bp, its source and when it was received.
+    """
     first, second = (one, other) if one[1] <= other[1] else (other, one)
-    if not _agree(one, other):
+    if not _agree(one[0], one[1], other[0], other[1]):
         return first
     weight, weight_other = 1.0 / (first[1] * first[1]), 1.0 / (second[1] * second[1])
     share = weight_other / (weight + weight_other)
@@ -142,51 +187,77 @@ def _combine(one: _Statement, other: _Statement) -> _Statement:
     return price, max(STDERR_BP_MIN, 1.0 / math.sqrt(weight + weight_other)), first[2], first[3]
 
 
-def _of_venue(stated: VenueForward) -> _Statement | None:
-    if not stated.price > 0:
-        return None
-    if stated.name == "index_price":
-        return stated.price, INDEX_STDERR_BP, "index", stated.recv_ns
-    if stated.name == "given":
-        return stated.price, STDERR_BP_MIN, "given", stated.recv_ns
-    step_bp = 1e4 * stated.spread / stated.price if stated.spread == stated.spread else 0.0
-    return stated.price, max(VENUE_STDERR_BP_MIN, step_bp), "venue", stated.recv_ns
+@njit(cache=True, error_model="numpy")
+def _of_venue(kind: int, price: float, spread: float, recv_ns: int) -> tuple[float, float, int, int]:
+    if kind == _INDEX:
+        return price, INDEX_STDERR_BP, _BY_INDEX, recv_ns
+    if kind == _GIVEN:
+        return price, STDERR_BP_MIN, _BY_HAND, recv_ns
+    step_bp = 1e4 * spread / price if spread == spread else 0.0
+    return price, max(VENUE_STDERR_BP_MIN, step_bp), _BY_VENUE, recv_ns
 
 
-def _of_future(stated: VenueForward, now_ns: int) -> _Statement | None:
-    bid, ask = stated.future_bid, stated.future_ask
-    if not 0 < bid <= ask or now_ns - stated.future_recv_ns > FUTURE_AGE_S_MAX * 1e9:
-        return None
-    mid = 0.5 * (bid + ask)
-    half_width_bp = 5e3 * (ask - bid) / mid
-    if half_width_bp > FUTURE_WIDTH_BP_MAX:
-        return None
-    return mid, max(STDERR_BP_MIN, half_width_bp), "future", stated.future_recv_ns
-
-
-def _of_index(chain: Chain, venue: str) -> _Statement | None:
-    price, recv_ns = chain.index.get(venue, (math.nan, 0))
-    return (price, INDEX_STDERR_BP, "index", recv_ns) if price > 0 else None
-
-
-def _parities(chain: Chain, slots: Sequence[int], now_ns: int) -> list[list[tuple[_Statement | None, int]]]:
-    """Return parity's statement and its pairs by slot and series."""
-    shape = (len(slots), len(chain.all_series))
-    forward, stderr = np.empty(shape), np.empty(shape)
-    pairs, newest_ns = np.empty(shape, np.int64), np.empty(shape, np.int64)
-    parity_board(
-        np.asarray(slots, np.int64), chain.starts, chain.series, chain.strike, chain.is_call, chain.is_coin,
-        chain.is_open, chain.bid, chain.ask, chain.as_of_ns, now_ns - int(PARITY_AGE_S_MAX * 1e9),
-        forward, stderr, pairs, newest_ns,
-    )  # fmt: skip
-    stated: list[list[tuple[_Statement | None, int]]] = []
-    for prices_row, errors, counts, times in zip(
-        forward.tolist(), stderr.tolist(), pairs.tolist(), newest_ns.tolist(), strict=True
-    ):
-        stated.append(
-            [
-                ((price, max(STDERR_BP_MIN, 1e4 * error / price), "parity", at), count) if count else (None, 0)
-                for price, error, count, at in zip(prices_row, errors, counts, times, strict=True)
-            ]
-        )
-    return stated
+@njit(cache=True, error_model="numpy")
+def _weigh(
+    kind: NDArray[np.int64],
+    prices: NDArray[np.float64],
+    times_ns: NDArray[np.int64],
+    parity: NDArray[np.float64],
+    parity_stderr: NDArray[np.float64],
+    parity_pairs: NDArray[np.int64],
+    newest_ns: NDArray[np.int64],
+    now_ns: int,
+    price: NDArray[np.float64],
+    stderr_bp: NDArray[np.float64],
+    gap_bp: NDArray[np.float64],
+    parity_stderr_bp: NDArray[np.float64],
+    source: NDArray[np.int64],
+    recv_ns: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    is_disputed: NDArray[np.bool_],
+    best: NDArray[np.int64],
+) -> None:
+    """Fill the fields of `Forwards`."""
+    for at in range(kind.shape[0]):
+        for of in range(kind.shape[1]):
+            has_own, has_parity = kind[at, of] != _NOTHING, parity_pairs[at, of] > 0
+            own = _of_venue(kind[at, of], prices[at, of, 0], prices[at, of, 1], times_ns[at, of, 0])
+            late, has_late = own, has_own
+            bid, ask = prices[at, of, 2], prices[at, of, 3]
+            half_width_bp = 5e3 * (ask - bid) / (0.5 * (bid + ask))
+            has_future = (
+                0 < bid <= ask and now_ns - times_ns[at, of, 1] <= FUTURE_AGE_S_MAX * 1e9
+            ) and half_width_bp <= FUTURE_WIDTH_BP_MAX  # fmt: skip
+            future = 0.5 * (bid + ask), max(STDERR_BP_MIN, half_width_bp), _BY_FUTURE, times_ns[at, of, 1]
+            if has_own and now_ns - own[3] > AGE_S_MAX * 1e9:
+                has_own = False
+            if has_own and own[2] == _BY_INDEX and (has_future or has_parity):
+                has_own = False
+            others, has_others = own, has_own
+            if has_future and not (has_own and own[2] == _BY_HAND):
+                others, has_others = _combine(own, future) if has_own else future, True
+            by_parity = (
+                parity[at, of], max(STDERR_BP_MIN, 1e4 * parity_stderr[at, of] / parity[at, of]), _BY_PARITY,
+                newest_ns[at, of],
+            )  # fmt: skip
+            found = others
+            if not has_parity:
+                if not has_others:
+                    found = late
+                    if not has_late:
+                        index = prices[at, of, 4]
+                        if not index > 0:
+                            continue
+                        found = index, INDEX_STDERR_BP, _BY_INDEX, times_ns[at, of, 2]
+            else:
+                parity_stderr_bp[at, of], pairs[at, of] = by_parity[1], parity_pairs[at, of]
+                if not has_others:
+                    found = by_parity
+                else:
+                    gap_bp[at, of] = 1e4 * (by_parity[0] / others[0] - 1.0)
+                    is_disputed[at, of] = not _agree(others[0], others[1], by_parity[0], by_parity[1])
+                    if others[2] != _BY_HAND:
+                        found = _combine(others, by_parity)
+            price[at, of], stderr_bp[at, of], source[at, of], recv_ns[at, of] = found
+            if price[at, of] > 0 and (best[at] < 0 or stderr_bp[at, of] < stderr_bp[at, best[at]]):
+                best[at] = of

@@ -49,10 +49,7 @@ def read(quotes: Quotes, rules: QuoteRules) -> Reading:
     prices = np.concatenate((quotes.bid * unit, quotes.ask * unit))
     ivs, status = implied_vol(
         prices,
-        np.tile(quotes.forward, 2),
-        np.tile(quotes.strike, 2),
-        np.tile(quotes.tau, 2),
-        np.tile(quotes.is_call, 2),
+        *(np.concatenate((column, column)) for column in (quotes.forward, quotes.strike, quotes.tau, quotes.is_call)),
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         k = np.log(quotes.strike / quotes.forward)
@@ -61,9 +58,9 @@ def read(quotes: Quotes, rules: QuoteRules) -> Reading:
         tau=quotes.tau,
         is_call=quotes.is_call,
         twin=quotes.twin,
-        bid=np.nan_to_num(quotes.bid, nan=0.0),
-        ask=np.nan_to_num(quotes.ask, nan=0.0),
-        tick=np.nan_to_num(quotes.tick, nan=0.0),
+        bid=quotes.bid,
+        ask=quotes.ask,
+        tick=np.where(np.isnan(quotes.tick), 0.0, quotes.tick),
         bid_iv=ivs[:n],
         ask_iv=ivs[n:],
         bid_status=status[:n],

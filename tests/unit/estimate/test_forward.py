@@ -109,8 +109,8 @@ def test_old_quotes_and_closed_contracts_are_no_pairs():
 
 def test_each_venue_has_its_own():
     chain = chain_of([*smile_board(forward=100.0), *smile_board(forward=100.2, venue="other")])
-    ((one, other),) = estimate_all(chain, [0], NOW_NS)
-    prices = dict(zip(chain.venues, (one.price, other.price), strict=True))
+    (both,) = estimate_all(chain, [0], NOW_NS).price.tolist()
+    prices = dict(zip(chain.venues, both, strict=True))
     assert prices == {"deribit": pytest.approx(100.0), "other": pytest.approx(100.2)}
 
 
