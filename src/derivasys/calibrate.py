@@ -8,6 +8,7 @@ its solution and moves only as far as its neighbours need.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -184,18 +185,21 @@ def _derive(
     """Return the fields of the surface that follow from its smiles: nodes, tenors, variance swaps."""
     params, certificate = smiles.params, smiles.certificate
     usable = np.flatnonzero((smiles.state != REJECTED) & (forward > 0))
-    rows = tenors.solve(params[usable], tau[usable], forward[usable], certificate.ok[usable], conventions.delta)
+    solve_tenors = cache(
+        partial(tenors.solve, params[usable], tau[usable], forward[usable], certificate.ok[usable], conventions.delta)
+    )
     w_vs, share = np.empty(len(tau)), np.empty(len(tau))
     variance_swap_all(params, quotes[0], quotes[1], w_vs, share)
     derived = {
         "delta_nodes": deltas.solve(params, tau, *quotes, conventions.delta),
-        "tenor_nodes": rows,
+        "solve_tenors": solve_tenors,
         "variance_swap_w": w_vs,
         "variance_swap_extrapolated": share,
         "vol_index_30d": tenors.variance_index(w_vs[usable], tau[usable]),
     }
     if conventions.fly == "market_strangle":
         derived["strangles"] = deltas.strangles(params, tau, conventions.delta)
+        rows = solve_tenors()
         derived["tenor_strangles"] = deltas.strangle_vols(rows.curves, rows.method, tenors.TENOR_TAU, conventions.delta)
     return derived
 

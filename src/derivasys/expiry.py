@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _MONTH_NUMBER = {name: number for number, name in enumerate(MONTHS, start=1)}
@@ -19,6 +20,7 @@ def expiry_ms(day_month_year: str) -> int:
     return int(datetime(year, month, day, EXPIRY_HOUR_UTC, tzinfo=UTC).timestamp()) * 1000
 
 
+@lru_cache(maxsize=1024)
 def expiry_label(expiry: int) -> str:
     """Return the day of an expiry (ms UTC) as 5JUN26."""
     date = datetime.fromtimestamp(expiry / 1000, tz=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,8 @@ class Surface(Smiles, Struct, frozen=True):
     conventions: NodeConventions
     delta_nodes: Any
     """`nodes.deltas.Nodes`."""
-    tenor_nodes: Any
-    """`nodes.tenors.TenorNodes`."""
+    solve_tenors: Callable[[], Any]
+    """Gives `tenor_nodes`; its work is done at the first call, because few cycles publish the tenors."""
     variance_swap_w: Floats
     """E[−2 ln(S/F)] of each smile; the variance-swap vol is √(w / tau)."""
     variance_swap_extrapolated: Floats
@@ -119,6 +120,11 @@ class Surface(Smiles, Struct, frozen=True):
     tenor_strangles: Floats | None = None
     stages_ms: dict[str, float] | None = None
     """Time spent by stage of the cycle; None where no clock was read."""
+
+    @property
+    def tenor_nodes(self) -> Any:
+        """`nodes.tenors.TenorNodes` of the fixed tenors."""
+        return self.solve_tenors()
 
     @property
     def variance_swap_vol(self) -> Floats:

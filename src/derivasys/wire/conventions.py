@@ -70,16 +70,16 @@ def node_columns(nodes: deltas.Nodes, forward: Floats, vol: Floats) -> Floats:
 
     `vol` (n, 17) in vol points as published.
     """
-    is_call = np.broadcast_to(deltas.IS_CALL.astype(np.float64), vol.shape)
-    body = np.stack(
-        [
-            is_call, nodes.delta - nodes.delta_error, nodes.delta, nodes.delta_error, nodes.k,
-            forward[:, None] * np.exp(nodes.k), vol, 100.0 * nodes.bid_vol, 100.0 * nodes.ask_vol, nodes.quotes,
-            seconds_in_ms(nodes.age_s), nodes.is_extrapolated,
-        ],
-        axis=2,
+    columns = (
+        deltas.IS_CALL, nodes.delta - nodes.delta_error, nodes.delta, nodes.delta_error, nodes.k,
+        forward[:, None] * np.exp(nodes.k), vol, 100.0 * nodes.bid_vol, 100.0 * nodes.ask_vol, nodes.quotes,
+        seconds_in_ms(nodes.age_s), nodes.is_extrapolated,
     )  # fmt: skip
-    return np.where(np.isfinite(vol)[:, :, None], body, np.nan).reshape(len(vol), -1)
+    body = np.empty((*vol.shape, len(columns)))
+    for at, column in enumerate(columns):
+        body[:, :, at] = column
+    body[~np.isfinite(vol)] = np.nan
+    return body.reshape(len(vol), -1)
 
 
 def _smiles(state: State, delta: DeltaConvention, fly: FlyConvention) -> Table:

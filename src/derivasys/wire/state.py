@@ -166,13 +166,15 @@ def _smiles(surface: Surface, decimals: int) -> Table:
     ]
     for about_forward in (3, 4, 5, 6, 7):
         columns[about_forward] = np.where(known, columns[about_forward], np.nan)
-    head = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
-    body = node_columns(nodes, surface.forward, vol)
     layout = _smile_layout(decimals)
+    values = np.empty((len(surface.expiries), len(layout.fields)))
+    for at, column in enumerate(columns):
+        values[:, at] = column
+    values[:, len(columns) :] = node_columns(nodes, surface.forward, vol)
     return Table(
         layout=layout,
         keys=_expiry_keys(surface.expiries),
-        values=layout.rounded(np.concatenate((head, body), axis=1)),
+        values=layout.rounded(values),
         fixed=_smile_fixed(surface.expiries),
         notes=tuple({("fit", "reasons"): list(reasons)} for reasons in surface.reasons),
     )
@@ -257,20 +259,17 @@ def _levels(surface: Surface, decimals: int) -> Table:
     swap = (row < 0) | ((other >= 0) & (reason[row] != 0) & (reason[other] == 0))
     row = np.where(swap, other, row)
     used = reason[row] == QuoteReason.USED
-    values = np.stack(
-        [
-            board.is_call[row].astype(np.float64),
-            100.0 * board.bid_iv[row], 100.0 * board.ask_iv[row], 100.0 * board.last_iv[row],
-            np.where(board.last_ns[row] > 0, board.last_ns[row] // 1_000_000, np.nan),
-            100.0 * board.mark_iv[row], board.bid[row], board.ask[row],
-            board.bid_size[row], board.ask_size[row],
-            np.where(board.recv_ns[row] > 0, board.recv_ns[row] // 1_000_000, np.nan),
-            used.astype(np.float64),
-            np.where(used, np.nan, reason[row].astype(np.float64)),
-        ],
-        axis=1,
-    )  # fmt: skip
     layout = _level_layout(decimals)
+    values = np.empty((len(row), len(layout.fields)))
+    columns = (
+        board.is_call[row], 100.0 * board.bid_iv[row], 100.0 * board.ask_iv[row], 100.0 * board.last_iv[row],
+        np.where(board.last_ns[row] > 0, board.last_ns[row] // 1_000_000, np.nan),
+        100.0 * board.mark_iv[row], board.bid[row], board.ask[row], board.bid_size[row], board.ask_size[row],
+        np.where(board.recv_ns[row] > 0, board.recv_ns[row] // 1_000_000, np.nan),
+        used, np.where(used, np.nan, reason[row]),
+    )  # fmt: skip
+    for at, column in enumerate(columns):
+        values[:, at] = column
     return Table(layout=layout, keys=cells.keys, values=layout.rounded(values))
 
 
@@ -376,20 +375,19 @@ def _through(surface: Surface, decimals: int) -> Table:
 def fit_body(surface: Surface) -> Tree:
     """Return the fit diagnostics: of the whole surface, weighted by used quotes, and by expiry."""
     expiries = []
-    for at, expiry in enumerate(surface.expiries):
-        one: Tree = {
-            "expiry": expiry,
-            "label": expiry_label(expiry),
-            "state": STATES[int(surface.state[at])],
-            "reasons": list(surface.reasons[at]),
-        }
-        _put_number(one, "rmse", 100.0 * float(surface.rmse[at]), VOL_DECIMALS)
-        _put_number(one, "inside", float(surface.inside[at]), 4)
-        one["quotes"] = int(surface.quotes[at])
-        one["used"] = int(surface.used[at])
-        one["rejected"] = {
-            _REASONS[reason]: count for reason, count in enumerate(surface.rejected[at].tolist()) if count
-        }
+    rows = zip(
+        surface.expiries, surface.state.tolist(), surface.reasons,
+        round_to(100.0 * surface.rmse, VOL_DECIMALS).tolist(), round_to(surface.inside, 4).tolist(),
+        surface.quotes.tolist(), surface.used.tolist(), surface.rejected.tolist(),
+        strict=True,
+    )  # fmt: skip
+    for expiry, state, reasons, rmse, inside, quotes, used, rejected in rows:
+        one: Tree = {"expiry": expiry, "label": expiry_label(expiry), "state": STATES[state], "reasons": list(reasons)}
+        _put_number(one, "rmse", rmse)
+        _put_number(one, "inside", inside)
+        one["quotes"] = quotes
+        one["used"] = used
+        one["rejected"] = {_REASONS[reason]: count for reason, count in enumerate(rejected) if count}
         expiries.append(one)
     fitted = (surface.state == FITTED) & np.isfinite(surface.rmse) & (surface.used > 0)
     body: Tree = {}
@@ -407,9 +405,10 @@ def fit_body(surface: Surface) -> Tree:
     return body
 
 
-def _put_number(into: Tree, name: str, value: float, decimals: int) -> None:
+def _put_number(into: Tree, name: str, value: float, decimals: int | None = None) -> None:
+    """Put a number that there is, rounded unless it is already."""
     if math.isfinite(value):
-        into[name] = round(value, decimals)
+        into[name] = value if decimals is None else round(value, decimals)
 
 
 def _finite(values: Floats) -> Floats:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
+from numba import njit, types
 from numpy.typing import NDArray
 
 Path = tuple[str, ...]
@@ -52,8 +53,23 @@ class Layout:
 
     def rounded(self, values: Floats) -> Floats:
         """Return `values` (rows, fields) at published precision: the doubles nearest to those decimals."""
-        scaled = np.rint(values * self._scale) / self._scale
-        return np.where(self._rounded | self._whole, scaled + 0.0, values)
+        rounded = np.empty(values.shape)
+        _round(np.ascontiguousarray(values, np.float64), self._scale, self._rounded | self._whole, rounded)
+        return rounded
+
+
+@njit(
+    types.void(types.Array(types.float64, 2, "C", readonly=True), types.float64[::1], types.bool_[::1],
+               types.float64[:, ::1]),
+    cache=True, error_model="numpy",
+)  # fmt: skip
+def _round(values: Floats, scale: Floats, is_rounded: NDArray[np.bool_], out: Floats) -> None:
+    for row in range(values.shape[0]):
+        for column in range(values.shape[1]):
+            value = values[row, column]
+            if is_rounded[column]:
+                value = np.rint(value * scale[column]) / scale[column] + 0.0  # no negative zero
+            out[row, column] = value
 
 
 class Table(Struct, frozen=True):
