@@ -40,13 +40,13 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _cores() -> tuple[set[int], set[int]]:
-    """Return the cores of the servers and of the load, apart where there are two."""
+def cores_apart() -> tuple[set[int], set[int]]:
+    """Return the cores of what is measured and of the load, apart where there are two."""
     cores = sorted(os.sched_getaffinity(0))
     return ({cores[0]}, {cores[1]}) if len(cores) > 1 else ({cores[0]}, {cores[0]})
 
 
-def _settle(cores: set[int] | None) -> None:
+def settle(cores: set[int] | None) -> None:
     if cores is not None:
         os.sched_setaffinity(0, cores)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -56,9 +56,9 @@ def _settle(cores: set[int] | None) -> None:
 @contextlib.contextmanager
 def serving(command: Sequence[str], *, pinned: bool = True, env: dict[str, str] | None = None) -> Iterator[int]:
     """Run a server that prints `ready`; yields its process id."""
-    cores = _cores()[0] if pinned else None
+    cores = cores_apart()[0] if pinned else None
     process = subprocess.Popen(
-        list(command), stdout=subprocess.PIPE, preexec_fn=lambda: _settle(cores), env={**os.environ, **(env or {})}
+        list(command), stdout=subprocess.PIPE, preexec_fn=lambda: settle(cores), env={**os.environ, **(env or {})}
     )
     try:
         while (line := process.stdout.readline()) and line.strip() != b"ready":
@@ -83,7 +83,7 @@ def receiving_apart() -> Iterator[bool]:
     Without it a send() on loopback runs the receiver's half too, and the server is charged for it. Yields False where it
     cannot be had: that takes Linux, two cores and root.
     """
-    servers, clients = _cores()
+    servers, clients = cores_apart()
     setting = Path("/sys/class/net/lo/queues/rx-0/rps_cpus")
     try:
         before = setting.read_text()
@@ -123,9 +123,9 @@ def load(
     command += ["-x", "permessage-deflate"] if deflate else []
     command += ["-o", str(notes)] if notes is not None else []
     command += ["-a"] if awake else []
-    cores = _cores()[1]
+    cores = cores_apart()[1]
     at_start = sum(map(resident_bytes, pids))
-    process = subprocess.Popen([*command, str(port)], stdout=subprocess.PIPE, preexec_fn=lambda: _settle(cores))
+    process = subprocess.Popen([*command, str(port)], stdout=subprocess.PIPE, preexec_fn=lambda: settle(cores))
     with process.stdout as out:
         if out.readline().strip() != b"connected" or out.readline().strip() != b"begin":
             raise RuntimeError("the load client did not come through")

@@ -43,13 +43,22 @@ asyncio.run(main())
 
 
 @contextlib.contextmanager
-def venue_servers(names: Sequence[str], ccys: Sequence[str], rate: float) -> Iterator[dict]:
+def venue_servers(
+    names: Sequence[str], ccys: Sequence[str], rate: float, cores: set[int] | None = None
+) -> Iterator[dict]:
     """Run the venues' servers at `rate` tickers a second together; yields what they told of themselves.
 
-    They stand for other machines, so they give way to what is measured where cores are few.
+    They stand for other machines, so they give way to what is measured where cores are few; with `cores` they have
+    those to themselves.
     """
     command = [sys.executable, "-c", SERVERS, ",".join(names), str(rate), ",".join(ccys)]
-    servers = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=lambda: os.nice(10))
+
+    def settle() -> None:
+        os.nice(10)
+        if cores is not None:
+            os.sched_setaffinity(0, cores)
+
+    servers = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=settle)
     try:
         yield json.loads(servers.stdout.readline())
     finally:

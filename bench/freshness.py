@@ -2,13 +2,14 @@
 
 The wait for the currency's cycle is left out: it is chosen (50 ms), not suffered. The service notes when the cycle of each
 version began, the load client when each client had each message; both on CLOCK_MONOTONIC. Decoding is added from the
-service's own clock. Two kinds of clients: programs that follow the surface and its fit at 50 ms, and dashboards that
+service's own clock. The service has a core to itself; venues and clients, who stand for other machines, share the rest. Two kinds of clients: programs that follow the surface and its fit at 50 ms, and dashboards that
 follow every channel at the default 200 ms.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import tempfile
@@ -46,23 +47,34 @@ KINDS = {
 def run() -> dict:
     program = _load.compiled("load")
     found = {}
-    for name, (venues, ccys, rate) in SCENES.items():
-        with venue_servers(venues, ccys, rate) as told:
-            found[name] = uvloop.run(_scene(program, told, venues, ccys))
+    ours, others = _load.cores_apart()
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, ours)
+    try:
+        for name, (venues, ccys, rate) in SCENES.items():
+            with venue_servers(venues, ccys, rate, others) as told:
+                found[name] = uvloop.run(_scene(program, told, venues, ccys, others))
+    finally:
+        os.sched_setaffinity(0, before)
     return {"clients": CLIENTS, "scenes": found}
 
 
-async def _scene(program: Path, told: dict, venues: tuple[str, ...], ccys: tuple[str, ...]) -> dict:
+async def _scene(program: Path, told: dict, venues: tuple[str, ...], ccys: tuple[str, ...], cores: set[int]) -> dict:
     async with connected(told, venues, ccys) as service:
         await asyncio.sleep(SETTLE_S)
-        return {kind: await _measure(program, service, ccys, wishes) for kind, wishes in KINDS.items()}
+        return {kind: await _measure(program, service, ccys, wishes, cores) for kind, wishes in KINDS.items()}
 
 
-async def _measure(program: Path, service: Service, ccys: tuple[str, ...], wishes: tuple[str, ...]) -> dict:
+async def _measure(
+    program: Path, service: Service, ccys: tuple[str, ...], wishes: tuple[str, ...], cores: set[int]
+) -> dict:
     starts: dict[tuple[str, int], int] = {}
     service.cycles.published = lambda ccy, version, cycle: starts.setdefault((ccy, version), cycle.started_ns)
     with tempfile.TemporaryDirectory() as folder:
-        loads = [_Load(program, service.address, ccy, CLIENTS // len(ccys), wishes, Path(folder) / ccy) for ccy in ccys]
+        loads = [
+            _Load(program, service.address, ccy, CLIENTS // len(ccys), wishes, Path(folder) / ccy, cores)
+            for ccy in ccys
+        ]
         await asyncio.to_thread(lambda: [one.begun() for one in loads])
         service.latency.clear()
         frames, sent = service.cycles.pushed, service.gateway.sent_bytes
@@ -90,7 +102,9 @@ async def _measure(program: Path, service: Service, ccys: tuple[str, ...], wishe
 class _Load:
     """Clients of one currency in a process of their own."""
 
-    def __init__(self, program: Path, address: str, ccy: str, count: int, wishes: tuple[str, ...], notes: Path) -> None:
+    def __init__(
+        self, program: Path, address: str, ccy: str, count: int, wishes: tuple[str, ...], notes: Path, cores: set[int]
+    ) -> None:
         self.ccy = ccy
         self.notes = notes
         port = address.rstrip("/").rpartition(":")[2]
@@ -98,7 +112,9 @@ class _Load:
         if not wishes:
             command += ["-x", "permessage-deflate; client_max_window_bits"]  # as every browser does
         command += [word for wish in wishes for word in ("-m", wish)]
-        self.process = subprocess.Popen([*command, "-o", str(notes), port], stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [*command, "-o", str(notes), port], stdout=subprocess.PIPE, preexec_fn=lambda: _load.settle(cores)
+        )
 
     def begun(self) -> None:
         while self.process.stdout.readline().strip() != b"begin":

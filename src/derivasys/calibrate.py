@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from derivasys.analytics.arbitrage import Certificate
 from derivasys.analytics.variance_swap import variance_swap_all
 from derivasys.analytics.year_fraction import NS_PER_YEAR
 from derivasys.decode import taker_fee
@@ -140,6 +141,7 @@ def calibrate(
     )  # fmt: skip
     if last is not None:
         judged = through.keep_since(judged, last.through, _rows_before(grid, board, last))
+    butterfly, calendar, lee = _verdicts(certificate, smiles.params)
     laps.lap("nodes")
     return Surface(
         ccy=chain.ccy,
@@ -164,9 +166,9 @@ def calibrate(
         quotes=smiles.quotes,
         used=smiles.used,
         rejected=smiles.rejected,
-        butterfly=_verdicts(certificate.butterfly_ok, smiles.params),
-        calendar=_verdicts(certificate.calendar_ok, smiles.params),
-        lee=_verdicts(certificate.lee_ok, smiles.params),
+        butterfly=butterfly,
+        calendar=calendar,
+        lee=lee,
         min_g=certificate.min_g,
         min_g_k=certificate.min_g_k,
         calendar_margin=certificate.calendar_margin,
@@ -450,6 +452,8 @@ class _Smiles:
         self.certificate = certify_published(self.params)
 
 
-def _verdicts(holds: NDArray[np.bool_], params: Floats) -> Ints:
+def _verdicts(certificate: Certificate, params: Floats) -> Ints:
+    """Return (3, n): what is said of each smile's butterflies, its calendar spreads and its wings."""
     known = np.isfinite(params).all(axis=1)
+    holds = np.stack((certificate.butterfly_ok, certificate.calendar_ok, certificate.lee_ok))
     return np.where(known, np.where(holds, CERTIFIED, VIOLATED), UNCHECKED).astype(np.int64)

@@ -73,26 +73,27 @@ class Forwards(NamedTuple):
     pairs: NDArray[np.int64]
     is_disputed: NDArray[np.bool_]
     best: NDArray[np.int64]
-    """(expiries,): the series of least error, -1 where none has a price."""
+    """(expiries,): the series of least error; any where none has a price."""
 
     def one(self, at: int, series: int) -> ForwardEstimate:
-        """Return one of them; `NONE` for a series of -1."""
-        if series < 0 or not self.price[at, series] > 0:
-            return NONE
-        return ForwardEstimate(
-            float(self.price[at, series]),
-            SOURCES[self.source[at, series]],
-            float(self.stderr_bp[at, series]),
-            int(self.recv_ns[at, series]),
-            float(self.gap_bp[at, series]),
-            float(self.parity_stderr_bp[at, series]),
-            int(self.pairs[at, series]),
-            bool(self.is_disputed[at, series]),
-        )
+        """Return one of them; `NONE` where there is no price."""
+        return self._chosen(np.array([at]), np.array([series]))[0]
 
     def bests(self) -> list[ForwardEstimate]:
         """Return the estimate of least error of each expiry."""
-        return [self.one(at, series) for at, series in enumerate(self.best.tolist())]
+        if not self.price.shape[1]:
+            return [NONE] * len(self.best)
+        return self._chosen(np.arange(len(self.best)), self.best)
+
+    def _chosen(self, at: NDArray[np.int64], series: NDArray[np.int64]) -> list[ForwardEstimate]:
+        columns = (
+            self.price, self.source, self.stderr_bp, self.recv_ns, self.gap_bp, self.parity_stderr_bp, self.pairs,
+            self.is_disputed,
+        )  # fmt: skip
+        return [
+            ForwardEstimate(price, SOURCES[source], *rest) if price > 0 else NONE
+            for price, source, *rest in zip(*(column[at, series].tolist() for column in columns), strict=True)
+        ]
 
 
 def estimate(chain: Chain, venue: str, slot: int, now_ns: int) -> ForwardEstimate:

@@ -137,15 +137,20 @@ def _smiles(surface: Surface, decimals: int) -> Table:
     vol = round_to(100.0 * nodes.vol, VOL_DECIMALS)
     has_params = np.isfinite(surface.params).all(axis=1)
     known = np.isfinite(surface.forward)
+    said = [
+        (SOURCES.index(one.source), one.stderr_bp, one.recv_ns, one.parity_gap_bp, one.parity_stderr_bp)
+        for one in surface.forwards
+    ]
+    sources, stderrs_bp, recv_ns, gaps_bp, parity_stderrs_bp = zip(*said, strict=True) if said else [()] * 5
     columns: list[Any] = [
         round_published(surface.tau),
         365.0 * surface.tau,
         surface.forward,
-        np.array([SOURCES.index(one.source) for one in surface.forwards], np.float64),
-        np.array([one.stderr_bp for one in surface.forwards], np.float64),
-        seconds_in_ms((surface.now_ns - np.array([one.recv_ns for one in surface.forwards], np.int64)) / 1e9),
-        np.array([one.parity_gap_bp for one in surface.forwards], np.float64),
-        np.array([one.parity_stderr_bp for one in surface.forwards], np.float64),
+        sources,
+        stderrs_bp,
+        seconds_in_ms((surface.now_ns - np.array(recv_ns, np.int64)) / 1e9),
+        gaps_bp,
+        parity_stderrs_bp,
         np.where(has_params, surface.forward, np.nan),
         vol[:, deltas.ATM],
         100.0 * surface.variance_swap_vol,
