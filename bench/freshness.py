@@ -2,8 +2,9 @@
 
 The wait for the currency's cycle is left out: it is chosen (50 ms), not suffered. The service notes when the cycle of each
 version began, the load client when each client had each message; both on CLOCK_MONOTONIC. Decoding is added from the
-service's own clock. The service has a core to itself; venues and clients, who stand for other machines, share the rest. Two kinds of clients: programs that follow the surface and its fit at 50 ms, and dashboards that
-follow every channel at the default 200 ms.
+service's own clock. The service has a core to itself; venues and clients, who stand for other machines, share the rest.
+Two kinds of clients: programs that follow the surface and its fit at 50 ms, and dashboards that follow every channel at
+the default 200 ms.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ NOTE = np.dtype([("arrival", "u8"), ("client", "u8"), ("compressed", "u8"), ("he
 KINDS = {
     "programs, surface at 50 ms": (
         '{"type":"subscribe","rate_ms":50}',
-        '{"type":"unsubscribe","channels":["levels","tenors","status"]}',
+        '{"type":"unsubscribe","channels":["levels","tenors","through","status"]}',
     ),
     "dashboards, everything at 200 ms, compressed": (),
 }
