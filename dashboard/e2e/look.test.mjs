@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { live, noErrors, open, stage, state, wholeMarket } from './page.mjs'
+import { freeze, live, noErrors, open, shown, stage, state, wholeMarket } from './page.mjs'
 
 const at = stage()
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -141,11 +141,14 @@ test('the first minute: live or not, the 25-delta risk reversal of 30 days, quot
   const row = page.locator('[data-testid="rr-grid"] tbody tr').filter({ hasText: /^1M/ })
   assert.ok(await inWindow(row))
   assert.match(await row.innerText(), /30d/)
-  await page.keyboard.press(' ')
-  const cell = await row.locator('[data-cell$=":RR25"]').innerText()
-  const frozen = await state(page)
-  assert.equal(cell.trim(), frozen.cut.tenors.tenors['1M'].risk_reversals.RR25.toFixed(2).replace('-', '−'))
-  await page.keyboard.press(' ')
+  const version = await freeze(page)
+  const cell = row.locator('[data-cell$=":RR25"]')
+  // painters come a moment after the freeze
+  await page.waitForFunction((wanted) => Number(document.querySelector('[data-cell="rr:1M:RR25"]')?.dataset.version) === wanted, version)
+  const { cut } = await state(page)
+  assert.equal(cut.version, version)
+  assert.equal((await cell.innerText()).trim(), shown(cut.tenors.tenors['1M'].risk_reversals.RR25, 2, true))
+  await page.getByRole('button', { name: 'Resume' }).click()
   // which quotes trade through the fit: counted in view, and a press away cell by cell
   const through = page.getByRole('button', { name: /Quotes through the fit/ })
   assert.ok(await inWindow(through))

@@ -1,20 +1,12 @@
 // What is on the screen against the messages of its version, as a second client of the same feed received them.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { live, noErrors, open, stage, wholeMarket } from './page.mjs'
+import { live, noErrors, open, shown, stage, wholeMarket } from './page.mjs'
 import { follow } from './wire.mjs'
 
 const at = stage()
 let wire
 after(() => wire?.close())
-
-/** Fixed decimals rounded half away from zero on the decimal text, as a person reads the message. */
-function shown(value, digits, isSigned = false) {
-  if (value === undefined) return '–'
-  const size = Math.abs(value).toFixed(digits)
-  const sign = Number(size) === 0 ? '' : value < 0 ? '−' : isSigned ? '+' : ''
-  return sign + size
-}
 
 const RR = ['RR05', 'RR10', 'RR15', 'RR20', 'RR25', 'RR30', 'RR35', 'RR40']
 const isSpread = (column) => /^(RR|FLY)/.test(column)

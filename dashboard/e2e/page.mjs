@@ -73,7 +73,23 @@ export const until = (page, wanted) =>
 
 export const live = (page) => until(page, 'live')
 
+/** Freezes by the button: Space is pressed by whatever button has the focus. Returns the frozen version. */
+export async function freeze(page) {
+  await page.getByRole('button', { name: 'Freeze' }).click()
+  const shown = page.locator('[data-testid=header-version][data-frozen]')
+  await shown.waitFor()
+  return Number(await shown.getAttribute('data-version'))
+}
+
 export const notice = (page, text) => page.getByTestId('notice').filter({ hasText: text }).waitFor()
+
+/** Fixed decimals rounded half away from zero on the decimal text, as a person reads the message. */
+export function shown(value, digits, isSigned = false) {
+  if (value === undefined) return '–'
+  const size = Math.abs(value).toFixed(digits)
+  const sign = Number(size) === 0 ? '' : value < 0 ? '−' : isSigned ? '+' : ''
+  return sign + size
+}
 
 /** Every panel of the market page is mounted and drawn. */
 export async function wholeMarket(page) {

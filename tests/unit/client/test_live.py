@@ -154,7 +154,7 @@ async def test_a_refusal_is_an_error_and_no_endless_try():
 
 
 async def test_patience_ends():
-    async with serve(lambda socket: asyncio.sleep(60), "127.0.0.1", 0) as server:
+    async with serve(lambda socket: socket.wait_closed(), "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with connect(f"http://127.0.0.1:{port}", patience_s=0.05) as live:
             with pytest.raises(ClientError, match=r"for 0\.05 s"):
