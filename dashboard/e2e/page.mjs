@@ -76,9 +76,9 @@ export const live = (page) => until(page, 'live')
 /** Freezes by the button: Space is pressed by whatever button has the focus. Returns the frozen version. */
 export async function freeze(page) {
   await page.getByRole('button', { name: 'Freeze' }).click()
-  const shown = page.locator('[data-testid=header-version][data-frozen]')
-  await shown.waitFor()
-  return Number(await shown.getAttribute('data-version'))
+  const frozen = page.locator('[data-testid=header-version][data-frozen]')
+  await frozen.waitFor()
+  return Number(await frozen.getAttribute('data-version'))
 }
 
 export const notice = (page, text) => page.getByTestId('notice').filter({ hasText: text }).waitFor()
