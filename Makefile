@@ -1,6 +1,8 @@
 # The only commands: CI calls them too. `make up` and `make test` set everything up by themselves.
 PYTHON ?= python3
 BIN := .venv/bin
+# A file's tests stay in one process, so that its servers start once; a broker per process is what bounds their number.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
 .PHONY: browsers pods sbom infra-setup infra-test infra-golden up test check setup bench sim soak cluster images perf clean browser types lock format prove screenshots
@@ -9,7 +11,7 @@ up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
 
 test: setup browser check tools/api/node_modules/.done  ## all tests
-	$(BIN)/python -m pytest tests --ignore=tests/unit
+	$(PYTEST) tests --ignore=tests/unit
 	cd tools/api && npm run check
 	cd clients/typescript && npm test
 	cd dashboard && npm test && npm run size && npm run e2e
@@ -21,7 +23,7 @@ check: setup  ## lint, types, import rules, unit tests: under two minutes
 	$(BIN)/lint-imports
 	cd clients/typescript && npm run lint && npm run types:check
 	cd dashboard && npm run lint
-	$(BIN)/python -m pytest tests/unit
+	$(PYTEST) tests/unit
 
 setup: .venv/.done clients/typescript/node_modules/.done dashboard/dist/index.html  ## .venv with the command derivasys, the client and the dashboard
 
@@ -95,7 +97,7 @@ infra-golden: infra-setup  ## listings of rights and rendered charts, written an
 	INFRA_GOLDEN=write infra/.venv/bin/python -m pytest -c infra/pytest.ini infra
 
 prove: setup  ## the certificate against the independent judge: thousands of random boards; the recorded ones of DERIVASYS_DATA
-	DERIVASYS_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest tests/property/numerics tests/golden/numerics
+	DERIVASYS_EXAMPLES=$(or $(EXAMPLES),1000) $(PYTEST) tests/property/numerics tests/golden/numerics
 
 soak: setup  ## ten minutes of clients that come, go and misbehave: memory stays flat (SECONDS=600)
 	SOAK_S=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/soak -s

@@ -1,7 +1,7 @@
 // What is on the screen against the messages of its version, as a second client of the same feed received them.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { live, noErrors, open, shown, stage, wholeMarket } from './page.mjs'
+import { live, noErrors, open, shown, stage, state, wholeMarket } from './page.mjs'
 import { follow } from './wire.mjs'
 
 const at = stage()
@@ -12,22 +12,31 @@ const RR = ['RR05', 'RR10', 'RR15', 'RR20', 'RR25', 'RR30', 'RR35', 'RR40']
 const isSpread = (column) => /^(RR|FLY)/.test(column)
 const price = (value) => value.toFixed(0).replaceAll(/\B(?=(\d{3})+$)/g, ',')
 
+/**
+ * Freezes at a version of which the other client has every message that the page shows: a page that waits for the
+ * end of a cycle in vain, on a busy machine, shows what has come.
+ */
+async function freezeAmong(page, other) {
+  for (let tries = 0; tries < 20; tries += 1) {
+    await page.keyboard.press(' ')
+    await page.locator('[data-testid=header-version][data-frozen]').waitFor()
+    const version = Number(await page.getByTestId('header-version').getAttribute('data-version'))
+    const said = other.at(version)
+    const { cut } = await state(page)
+    if (said && ['surface', 'levels', 'tenors', 'through', 'fit'].every((channel) => said[channel] && said[channel].version === cut[channel]?.version)) return { version, said }
+    await page.keyboard.press(' ')
+    await page.waitForTimeout(150)
+  }
+  throw new Error('no frozen version was found among the messages')
+}
+
 /** Opens, draws everything, freezes, and returns the page, the version and what the messages say of it. */
 async function frozen(query = '', prepare = wholeMarket) {
   wire ??= await follow(at.url, 'BTC')
   const page = await open(at.browser, `${at.url}/${query}`)
   await live(page)
   await prepare(page)
-  for (let tries = 0; tries < 20; tries += 1) {
-    await page.keyboard.press(' ')
-    await page.locator('[data-testid=header-version][data-frozen]').waitFor()
-    const version = Number(await page.getByTestId('header-version').getAttribute('data-version'))
-    const said = wire.at(version)
-    if (said?.surface && said.fit?.version === version) return { page, version, said }
-    await page.keyboard.press(' ')
-    await page.waitForTimeout(150)
-  }
-  throw new Error('no frozen version was found among the messages')
+  return { page, ...(await freezeAmong(page, wire)) }
 }
 
 const cellsOf = (page) =>
@@ -126,27 +135,16 @@ test('a convention chosen in Settings: the numbers of that variant with its name
   // what one sees of a variant that another client follows as well
   const other = await follow(at.url, 'BTC', { delta: 'premium_adjusted', fly: 'half' })
   await page.keyboard.press('Escape')
-  for (let tries = 0; ; tries += 1) {
-    await page.keyboard.press(' ')
-    await page.locator('[data-testid=header-version][data-frozen]').waitFor()
-    const version = Number(await page.getByTestId('header-version').getAttribute('data-version'))
-    const said = other.at(version)
-    if (said?.surface && said.fit?.version === version) {
-      const cells = await settledCells(page, version)
-      for (const smile of Object.values(said.surface.smiles)) {
-        for (const [name, node] of Object.entries(smile.nodes ?? {})) assert.equal(cells[`rr:${smile.expiry}:${name}`].text, shown(node.vol, 2), `${smile.label} ${name}`)
-        for (const [name, value] of Object.entries(smile.flies ?? {})) assert.equal(cells[`fly:${smile.expiry}:${name}`].text, shown(value, 2, true), `${smile.label} ${name}`)
-        for (const [name, value] of Object.entries(smile.risk_reversals ?? {})) assert.equal(cells[`rr:${smile.expiry}:${name}`].text, shown(value, 2, true), `${smile.label} ${name}`)
-      }
-      const tenor = await page.getByTestId('glance-tenor').innerText()
-      assert.ok(tenor.includes(shown(said.tenors.tenors['1M'].risk_reversals.RR25, 2, true)) && tenor.includes('premium-adjusted'), tenor)
-      for (const id of ['rr', 'fly', 'nodes', 'flydelta']) assert.match(await page.getByTestId(`panel-chart-${id}`).innerText(), /premium-adjusted delta/, id)
-      break
-    }
-    assert.ok(tries < 20, 'no frozen version was found among the messages')
-    await page.keyboard.press(' ')
-    await page.waitForTimeout(150)
+  const { version, said } = await freezeAmong(page, other)
+  const cells = await settledCells(page, version)
+  for (const smile of Object.values(said.surface.smiles)) {
+    for (const [name, node] of Object.entries(smile.nodes ?? {})) assert.equal(cells[`rr:${smile.expiry}:${name}`].text, shown(node.vol, 2), `${smile.label} ${name}`)
+    for (const [name, value] of Object.entries(smile.flies ?? {})) assert.equal(cells[`fly:${smile.expiry}:${name}`].text, shown(value, 2, true), `${smile.label} ${name}`)
+    for (const [name, value] of Object.entries(smile.risk_reversals ?? {})) assert.equal(cells[`rr:${smile.expiry}:${name}`].text, shown(value, 2, true), `${smile.label} ${name}`)
   }
+  const tenor = await page.getByTestId('glance-tenor').innerText()
+  assert.ok(tenor.includes(shown(said.tenors.tenors['1M'].risk_reversals.RR25, 2, true)) && tenor.includes('premium-adjusted'), tenor)
+  for (const id of ['rr', 'fly', 'nodes', 'flydelta']) assert.match(await page.getByTestId(`panel-chart-${id}`).innerText(), /premium-adjusted delta/, id)
   await page.keyboard.press(' ')
   // the server's own again
   await page.keyboard.press(',')
@@ -159,7 +157,8 @@ test('a convention chosen in Settings: the numbers of that variant with its name
   assert.doesNotMatch(page.url(), /delta=|fly=/)
   const seen = await page.evaluate(() => ({ ...window.seen, conventions: [...window.seen.conventions] }))
   assert.deepEqual(seen.mixed, [])
-  assert.deepEqual(seen.conventions, ['forward full', 'premium_adjusted full', 'premium_adjusted market_strangle', 'premium_adjusted half', 'forward half'])
+  // between the last two buttons there may be a frame of forward and half, or none
+  assert.deepEqual(seen.conventions.filter((each) => each !== 'forward half'), ['forward full', 'premium_adjusted full', 'premium_adjusted market_strangle', 'premium_adjusted half'])
   assert.ok(seen.frames > 20 && seen.compared > 400, `${seen.frames} frames, ${seen.compared} numbers`)
   other.close()
   noErrors(page)

@@ -10,4 +10,4 @@ if (chromiumPath() === undefined) {
 }
 const wanted = process.argv.slice(2)
 const files = wanted.length > 0 ? wanted : readdirSync('e2e').filter((name) => name.endsWith('.test.mjs')).map((name) => `e2e/${name}`)
-process.exit(spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...files], { stdio: 'inherit' }).status ?? 1)
+process.exit(spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files], { stdio: 'inherit' }).status ?? 1)

@@ -93,7 +93,8 @@ def free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago, below the range from which the system gives its own."""
     sockets: list[socket.socket] = []
     ports: list[int] = []
-    first = 20_000 + os.getpid() % 8_000
+    # Far from where a neighbour begins whose number is the next, such as another worker of the same test run.
+    first = 20_000 + os.getpid() * 199 % 8_000
     for port in range(first, first + 4_000):
         if len(ports) == count:
             break
