@@ -60,6 +60,16 @@ class Served:
             time.sleep(0.05)
         raise AssertionError("waited in vain; " + "".join(self.output[-20:]))
 
+    def until_fitted(self, ccy: str) -> None:
+        """Wait until every smile of a currency is fitted: a surface is there before its forwards are."""
+
+        def is_fitted() -> bool:
+            reply = self.get(f"/surface/latest?ccy={ccy}")
+            states = {smile["fit"]["state"] for smile in reply.json()["smiles"]} if reply.status_code == 200 else set()
+            return states == {"fitted"}
+
+        self.until(is_fitted)
+
     def stop(self, how: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             os.kill(self.process.pid, how)

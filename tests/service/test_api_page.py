@@ -36,7 +36,7 @@ def built_client() -> Path:
 
 @pytest.mark.parametrize(("language", "code", "prints"), EXAMPLES)
 def test_the_example_runs(replayed: Up, tmp_path, request, language, code, prints):
-    replayed.until(lambda: replayed.get("/surface/latest?ccy=BTC").status_code == 200)
+    replayed.until_fitted("BTC")
     code = code.replace(BASE, f"127.0.0.1:{replayed.port}")
     environment = {**os.environ, "PATH": f"{TOOLS}:{os.environ['PATH']}"}
     if language == "js":

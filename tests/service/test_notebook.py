@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import inspect
 import json
 from pathlib import Path
@@ -37,11 +38,10 @@ def run(cell: str, names: dict[str, Any], loop: asyncio.AbstractEventLoop) -> An
 @pytest.fixture(scope="module")
 def shown(replayed: Up):
     mpl.use("Agg")
-    replayed.until(lambda: replayed.get("/surface/latest?ccy=BTC").status_code == 200)
+    replayed.until_fitted("BTC")
     names: dict[str, Any] = {}
-    loop = asyncio.new_event_loop()
-    results = [run(cell.replace("http://127.0.0.1:8080", replayed.url.rstrip("/")), names, loop) for cell in CELLS]
-    loop.close()
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        results = [run(cell.replace("http://127.0.0.1:8080", replayed.url.rstrip("/")), names, loop) for cell in CELLS]
     mpl.pyplot.close("all")
     return results, names
 
