@@ -5,12 +5,12 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
-.PHONY: browsers pods sbom infra-setup infra-test infra-golden up test check setup bench sim soak cluster images perf clean browser types lock format prove screenshots
+.PHONY: browsers pods sbom infra-setup infra-test infra-golden up test check setup websocat bench sim soak cluster images perf clean browser types lock format prove screenshots
 
 up: setup  ## everything in one process; the dashboard's address is printed
 	$(BIN)/derivasys up $(ARGS)
 
-test: setup browser check tools/api/node_modules/.done  ## all tests
+test: setup browser websocat check tools/api/node_modules/.done  ## all tests
 	$(PYTEST) tests --ignore=tests/unit
 	cd tools/api && npm run check
 	cd clients/typescript && npm test
@@ -52,6 +52,9 @@ dashboard/dist/index.html: dashboard/node_modules/.done $(SOURCES)
 browser:  ## Chromium for the browser tests, where it can be installed
 	@sh scripts/browser.sh
 
+websocat: setup  ## for the example of docs/api.md, where it can be installed
+	@sh scripts/websocat.sh
+
 bench: setup  ## make bench NAME=pipeline
 	$(BIN)/derivasys bench $(NAME)
 
@@ -66,6 +69,7 @@ lock:  ## requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/build.in -o requirements/build.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/peers.in -o requirements/peers.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements/websocat.in -o requirements/websocat.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header infra/requirements.in -o infra/requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header infra/requirements-checkov.in -o infra/requirements-checkov.txt
 
