@@ -17,5 +17,6 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 rm -rf .venv
 "$python" -m venv .venv
-.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+# --no-compile: Python compiles what is imported, a small part of all that is installed.
+.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: --no-compile -r requirements/dev.txt
 .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
