@@ -87,6 +87,9 @@ class RawClient:
         return self
 
     def send(self, data: bytes) -> None:
+        """Send as it is. Raises ConnectionError, as drain does, where the other side is gone: uvloop has another one."""
+        if self.writer.is_closing():
+            raise ConnectionResetError("the other side has closed")
         self.writer.write(data)
 
     async def frame(self) -> tuple[int, bytes, int]:
