@@ -1,7 +1,7 @@
 # The only commands: CI calls them too. `make up` and `make test` set everything up by themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-# A file's tests stay in one process, so that its servers start once; a broker per process is what bounds their number.
+# A file's tests stay in one process, so that its servers start once; each process may have a broker, so there are at most four.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 SOURCES := $(shell find clients/typescript/src dashboard/src dashboard/index.html dashboard/vite.config.ts dashboard/public -type f 2>/dev/null)
 
@@ -16,7 +16,7 @@ test: setup browser websocat check tools/api/node_modules/.done  ## all tests
 	cd clients/typescript && npm test
 	cd dashboard && npm test && npm run size && npm run e2e
 
-check: setup  ## lint, types, import rules, unit tests: under two minutes
+check: setup  ## lint, types, import rules, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -1,7 +1,7 @@
 // What is on the screen against the messages of its version, as a second client of the same feed received them.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { live, noErrors, open, shown, stage, state, wholeMarket } from './page.mjs'
+import { freeze, live, noErrors, open, shown, stage, state, wholeMarket } from './page.mjs'
 import { follow } from './wire.mjs'
 
 const at = stage()
@@ -18,13 +18,11 @@ const price = (value) => value.toFixed(0).replaceAll(/\B(?=(\d{3})+$)/g, ',')
  */
 async function freezeAmong(page, other) {
   for (let tries = 0; tries < 20; tries += 1) {
-    await page.keyboard.press(' ')
-    await page.locator('[data-testid=header-version][data-frozen]').waitFor()
-    const version = Number(await page.getByTestId('header-version').getAttribute('data-version'))
+    const version = await freeze(page)
     const said = other.at(version)
     const { cut } = await state(page)
     if (said && ['surface', 'levels', 'tenors', 'through', 'fit'].every((channel) => said[channel] && said[channel].version === cut[channel]?.version)) return { version, said }
-    await page.keyboard.press(' ')
+    await page.getByRole('button', { name: 'Resume' }).click()
     await page.waitForTimeout(150)
   }
   throw new Error('no frozen version was found among the messages')
@@ -145,7 +143,7 @@ test('a convention chosen in Settings: the numbers of that variant with its name
   const tenor = await page.getByTestId('glance-tenor').innerText()
   assert.ok(tenor.includes(shown(said.tenors.tenors['1M'].risk_reversals.RR25, 2, true)) && tenor.includes('premium-adjusted'), tenor)
   for (const id of ['rr', 'fly', 'nodes', 'flydelta']) assert.match(await page.getByTestId(`panel-chart-${id}`).innerText(), /premium-adjusted delta/, id)
-  await page.keyboard.press(' ')
+  await page.getByRole('button', { name: 'Resume' }).click()
   // the server's own again
   await page.keyboard.press(',')
   for (const button of await settings.getByRole('button', { name: 'server’s own' }).all()) await button.click()
